@@ -1,0 +1,78 @@
+"""segalarm: an alarm system for segmentation. The public API; imports no torch."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.hookspecs import hookimpl
+from segalarm.benchmark.interfaces import (
+    VOID,
+    Archive,
+    Config,
+    Context,
+    Dataset,
+    DatasetInfo,
+    Features,
+    FitOn,
+    Item,
+    Method,
+    MonteCarlo,
+    Needs,
+    Pair,
+    Prediction,
+    Preset,
+    Protocol,
+    Sample,
+    Scores,
+    Segmenter,
+    SegmenterInfo,
+    Task,
+    Truth,
+    View,
+)
+
+if TYPE_CHECKING:
+    from segalarm.benchmark.record import load_records
+
+try:
+    __version__ = version("segalarm")
+except PackageNotFoundError:  # run from a checkout that is not installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "load_records":  # pandas takes most of a second to import
+        from segalarm.benchmark.record import load_records
+
+        return load_records
+    raise AttributeError(f"module 'segalarm' has no attribute {name!r}")
+
+
+__all__ = [
+    "VOID",
+    "Archive",
+    "BenchError",
+    "Config",
+    "Context",
+    "Dataset",
+    "DatasetInfo",
+    "Features",
+    "FitOn",
+    "Item",
+    "Method",
+    "MonteCarlo",
+    "Needs",
+    "Pair",
+    "Prediction",
+    "Preset",
+    "Protocol",
+    "Sample",
+    "Scores",
+    "Segmenter",
+    "SegmenterInfo",
+    "Task",
+    "Truth",
+    "View",
+    "hookimpl",
+    "load_records",
+]

@@ -1,0 +1,1 @@
+"""The harness: whatever is neither one method nor one data set."""

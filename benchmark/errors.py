@@ -1,0 +1,31 @@
+"""The one error class that is shown to the user without a traceback."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Something a user can mend: what was wrong, where (file, key, option), and what to do.
+
+    The command line prints the message alone and exits with 1.
+    """
+
+
+class UnknownNameError(BenchError):
+    """A name that nothing has registered; the message gives the nearest names, then all."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
+        names = sorted(known)
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        guess = f" Did you mean {' or '.join(near)}?" if near else ""
+        text = f"unknown {kind} '{name}'.{guess} Available: {', '.join(names) or 'none'}."
+        super().__init__(f"{text} {hint}".rstrip())
+
+
+class ExtraMissingError(BenchError):
+    """A feature whose optional packages are not installed."""
+
+    def __init__(self, feature: str, extra: str, module: str) -> None:
+        super().__init__(
+            f"{feature} needs the package '{module}', which is not installed: pip install 'segalarm[{extra}]'"
+        )

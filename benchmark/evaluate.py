@@ -1,0 +1,214 @@
+"""Scores and ground truth -> metrics: one evaluator a task. The only place where the two meet."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Protocol, Sample, Scores, Task
+from segalarm.benchmark.metrics import (
+    QualityTable,
+    RankingState,
+    RankingValues,
+    bootstrap_interval,
+    per_class_iou,
+    quality_metrics,
+    quality_table,
+)
+
+Values = dict[str, float]
+
+
+@dataclass
+class Evaluation:
+    """The metrics of one method on one task, fractions, NaN where undefined.
+
+    Attributes:
+        metrics: aggregation ("per-image", "pooled", "per-class") -> metric -> value.
+        error_bounds: of the pooled metrics.
+        intervals: 95% bootstrap over images, aggregation -> metric -> (low, high).
+        per_class: metric -> class -> value.
+        per_image: sample key -> metric -> value.
+    """
+
+    metrics: dict[str, Values]
+    error_bounds: Values = field(default_factory=dict)
+    intervals: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    per_class: dict[str, Values] = field(default_factory=dict)
+    per_image: dict[str, Values] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Evaluator(ABC):
+    """Collects the scores of one method on one task, sample by sample."""
+
+    @abstractmethod
+    def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
+        """Add one sample.
+
+        Args:
+            prediction: int64 (*spatial), the labels whose errors are to be found.
+
+        Raises:
+            BenchError: the scores are missing, of another shape or not finite.
+        """
+
+    @abstractmethod
+    def result(self) -> Evaluation:
+        """The metrics of all samples so far.
+
+        Raises:
+            BenchError: nothing could be scored.
+        """
+
+
+def make_evaluator(task: Task, info: DatasetInfo, protocol: Protocol) -> Evaluator:
+    """The evaluator of a task."""
+    if task is Task.ANOMALY:
+        return AnomalyEvaluator()
+    if task is Task.PIXEL_FAILURE:
+        return PixelFailureEvaluator()
+    return ImageFailureEvaluator(info, protocol)
+
+
+class AnomalyEvaluator(Evaluator):
+    """FPR95, AUROC and AUPR of anomalous against other valid pixels (paper, Section 4.2)."""
+
+    def __init__(self) -> None:
+        self._state = RankingState()
+
+    def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
+        """Rank the sample's valid pixels."""
+        truth = sample.truth
+        if truth.anomaly is None:
+            raise BenchError(f"sample '{sample.key}' has no anomaly mask, so anomaly segmentation cannot be scored")
+        self._state.update(sample.key, pixel_scores(sample, scores), truth.anomaly, truth.valid)
+
+    def result(self) -> Evaluation:
+        """Both aggregations."""
+        names = {"AUROC": "auroc", "AUPR": "ap", "FPR95": "fpr95"}
+        return ranking_result(self._state, names, "no test image holds both anomalous and other pixels")
+
+
+class PixelFailureEvaluator(Evaluator):
+    """AP-Error, AP-Success, AUROC and FPR95 of wrong against right pixels (Eq. 7; Section 4.1)."""
+
+    def __init__(self) -> None:
+        self._state = RankingState(success=True)
+
+    def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
+        """Rank the sample's labelled pixels; an error is a positive."""
+        label = sample.truth.label
+        valid = sample.truth.valid & (label != VOID)
+        self._state.update(sample.key, pixel_scores(sample, scores), prediction != label, valid)
+
+    def result(self) -> Evaluation:
+        """Both aggregations."""
+        names = {"AP-Error": "ap", "AP-Success": "ap_success", "AUROC": "auroc", "FPR95": "fpr95"}
+        return ranking_result(self._state, names, "no test image holds both wrong and right pixels")
+
+
+class ImageFailureEvaluator(Evaluator):
+    """MAE, STD, Pearson and Spearman of predicted against actual IoU a class (Eq. 6; Section 4.1)."""
+
+    def __init__(self, info: DatasetInfo, protocol: Protocol) -> None:
+        self._classes = info.classes
+        self._protocol = protocol
+        self._predicted: dict[str, npt.NDArray[np.float64]] = {}
+        self._actual: dict[str, npt.NDArray[np.float64]] = {}
+
+    def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
+        """Note the sample's predicted and actual IoU; the protocol says which classes count."""
+        quality = scores.quality
+        if quality is None or np.shape(quality) != (len(self._classes),) or not np.isfinite(quality).all():
+            raise BenchError(
+                f"sample '{sample.key}': the method must predict a finite IoU for each of "
+                f"{len(self._classes)} classes, got {quality!r}"
+            )
+        label = np.where(sample.truth.valid, sample.truth.label, VOID)
+        self._predicted[sample.key] = np.asarray(quality, np.float64)
+        self._actual[sample.key] = per_class_iou(
+            prediction, label, len(self._classes), VOID, absent=self._protocol.value
+        )
+
+    def result(self) -> Evaluation:
+        """Each metric per class over images, then averaged over classes."""
+        keys = sorted(self._actual)
+        if not keys:
+            raise BenchError("no test image was scored")
+        predicted = np.stack([self._predicted[key] for key in keys])
+        actual = np.stack([self._actual[key] for key in keys])
+        overall = quality_metrics(predicted, actual)
+        table = quality_table(predicted, actual)
+        names = {"MAE": "mae", "STD": "std", "Pearson": "pearson", "Spearman": "spearman"}
+        return Evaluation(
+            metrics={"per-class": {name: getattr(overall, attribute) for name, attribute in names.items()}},
+            per_class={name: self._by_class(table, attribute) for name, attribute in names.items()},
+            per_image={key: self._image(predicted[row], actual[row]) for row, key in enumerate(keys)},
+            counts={"images": len(keys), "classes_scored": int((table.images > 0).sum())},
+        )
+
+    def _by_class(self, table: QualityTable, attribute: str) -> Values:
+        return dict(zip(self._classes, map(float, getattr(table, attribute)), strict=True))
+
+    def _image(self, predicted: npt.NDArray[np.float64], actual: npt.NDArray[np.float64]) -> Values:
+        values = {f"predicted {c}": float(v) for c, v in zip(self._classes, predicted, strict=True)}
+        return values | {f"actual {c}": float(v) for c, v in zip(self._classes, actual, strict=True)}
+
+
+def pixel_scores(sample: Sample, scores: Scores) -> npt.NDArray[np.float32]:
+    """The score map of a sample, checked against its label.
+
+    Raises:
+        BenchError: it is missing, of another shape, or holds NaN on a valid pixel.
+    """
+    expected = sample.truth.valid.shape
+    if scores.pixel is None:
+        raise BenchError(f"sample '{sample.key}': the method gave no score map")
+    if scores.pixel.shape != expected:
+        raise BenchError(
+            f"sample '{sample.key}': the score map has shape {scores.pixel.shape}, the label {expected}"
+        )
+    if np.isnan(scores.pixel[sample.truth.valid]).any():
+        raise BenchError(f"sample '{sample.key}': the score map holds NaN")
+    return scores.pixel
+
+
+def ranking_result(state: RankingState, names: dict[str, str], nothing: str) -> Evaluation:
+    """Both aggregations of a ranking state.
+
+    Args:
+        names: metric as in the tables -> attribute of `RankingValues`.
+        nothing: the message where no image counts.
+    """
+    per_image, pooled = state.compute()
+    if per_image.images == 0:
+        raise BenchError(f"{nothing} ({pooled.positives} positive and {pooled.negatives} negative pixels in all)")
+    images = state.per_image().values()
+    return Evaluation(
+        metrics={"per-image": _named(names, per_image.value), "pooled": _named(names, pooled.value)},
+        error_bounds=_named(names, pooled.bound),
+        intervals={"per-image": {name: _interval(images.values(), attr) for name, attr in names.items()}},
+        per_image={key: _named(names, values) for key, values in images.items()},
+        counts={
+            "images": per_image.images,
+            "images_skipped": per_image.skipped,
+            "positive_pixels": pooled.positives,
+            "negative_pixels": pooled.negatives,
+        },
+    )
+
+
+def _named(names: dict[str, str], values: RankingValues) -> Values:
+    return {name: float(getattr(values, attribute)) for name, attribute in names.items()}
+
+
+def _interval(images: Iterable[RankingValues], attribute: str) -> tuple[float, float]:
+    low, high = bootstrap_interval([getattr(values, attribute) for values in images])
+    return (low, high) if math.isfinite(low) else (math.nan, math.nan)

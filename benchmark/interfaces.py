@@ -1,0 +1,462 @@
+"""What a plugin implements (`Method`, `Dataset`, `Segmenter`) and the values that pass between them.
+
+Shapes: `C` channels, `L` classes, `*spatial` is (H, W) or (D, H, W). Imports no torch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+Float32 = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+VOID = 255
+"""The label of pixels that are neither trained on nor scored."""
+
+
+class Task(StrEnum):
+    """What a method is asked for."""
+
+    PIXEL_FAILURE = "pixel-failure"
+    IMAGE_FAILURE = "image-failure"
+    ANOMALY = "anomaly"
+
+
+class Preset(StrEnum):
+    """Sizes and lengths: as published on a GPU, minutes to hours on two cores, seconds."""
+
+    FULL = "full"
+    SMALL = "small"
+    SMOKE = "smoke"
+
+
+class Protocol(StrEnum):
+    """What the published code computes with its defects mended, or what the paper's text says."""
+
+    OFFICIAL = "official"
+    PAPER = "paper"
+
+
+class FitOn(StrEnum):
+    """What a method's `fit` is given."""
+
+    NOTHING = "nothing"
+    LABELS = "labels"
+    IN_FOLD = "in-fold"
+    """Predictions of the final segmenter on the images it was trained on."""
+    OUT_OF_FOLD = "out-of-fold"
+    """Predictions of fold segmenters, each on the slice that it was not trained on."""
+
+
+class Config(BaseModel):
+    """Hyper-parameters of a plugin. An unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The ground truth of a sample.
+
+    Attributes:
+        label: int64 (*spatial), 0..L-1 or `VOID`.
+        anomaly: bool (*spatial), true on anomalous pixels; None where the data set has none.
+        valid: bool (*spatial), false where nothing is scored.
+    """
+
+    label: Labels
+    anomaly: Mask | None
+    valid: Mask
+
+
+class Sample:
+    """One image with its ground truth, read from disk when first touched.
+
+    Args:
+        key: unique in its data set, stable over machines.
+        read_image: gives float32 (C, *spatial), RGB in [0, 1] for photographs. Picklable.
+        read_truth: gives the `Truth`. Picklable.
+        group: what belongs together (a town, a patient).
+        spacing: size of a voxel in millimetres, a number an axis; None for photographs.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        read_image: Callable[[], Float32],
+        read_truth: Callable[[], Truth],
+        group: str | None = None,
+        spacing: tuple[float, ...] | None = None,
+    ) -> None:
+        self.key = key
+        self.group = group
+        self.spacing = spacing
+        self._read_image = read_image
+        self._read_truth = read_truth
+
+    @cached_property
+    def image(self) -> Float32:
+        """float32 (C, *spatial)."""
+        return self._read_image()
+
+    @cached_property
+    def truth(self) -> Truth:
+        """Label, anomaly and valid masks."""
+        return self._read_truth()
+
+    @property
+    def view(self) -> View:
+        """What a method may see of a test sample: no label, no mask."""
+        return View(self.key, self.image, self.group, self.spacing)
+
+
+@dataclass(frozen=True)
+class View:
+    """The part of a test sample that a method may see. `image`: float32 (C, *spatial)."""
+
+    key: str
+    image: Float32
+    group: str | None = None
+    spacing: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file that `bench data NAME --fetch` downloads. `sha256` and `size` (bytes) where published."""
+
+    url: str
+    folder: str = "."
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The facts of a data set.
+
+    Attributes:
+        splits: number of images of the release, a split.
+        folders: names the data set's folder usually has below a data root.
+        layout: the expected files, for people.
+        archives: what `--fetch` downloads; empty where a login is needed (`source` says how).
+        test_split: the split that the experiment scores.
+    """
+
+    name: str
+    summary: str
+    revision: str
+    tasks: tuple[Task, ...]
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    splits: Mapping[str, int]
+    licence: str
+    citation: str
+    source: str
+    layout: str
+    folders: tuple[str, ...] = ()
+    archives: tuple[Archive, ...] = ()
+    ndim: int = 2
+    channels: int = 3
+    test_split: str = "test"
+    default_preset: Preset = Preset.FULL
+    default_segmenter: str = "ddrnet"
+    default_tasks: tuple[Task, ...] = ()
+    """The tasks of a run that names none: those of the published experiment. Empty: all of `tasks`."""
+
+
+class Dataset(ABC):
+    """A data set on disk. The constructor only stores.
+
+    Args:
+        root: the data set's own folder.
+    """
+
+    info: ClassVar[DatasetInfo]
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Check that the tree is present and well-formed (generated data sets: make it).
+
+        Raises:
+            BenchError: naming the missing or malformed file and the expected layout.
+        """
+
+    @abstractmethod
+    def samples(self, split: str) -> Sequence[Sample]:
+        """The samples of `train`, `validation` or `test` in natural order; loads no pixels.
+
+        Indexing gives a fresh, untouched `Sample` each time. A split that the data set lacks is empty.
+        """
+
+    @classmethod
+    @abstractmethod
+    def toy(cls, folder: Path) -> Dataset:
+        """Itself in miniature: a few small samples written below `folder` in the real layout."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which features of a segmenter: `layer` "decoder" is the input of its classifier.
+
+    `scales`: lengths of the image's short side to average over; empty for the image as it is.
+    """
+
+    layer: str = "decoder"
+    scales: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What of a `Prediction` is asked for, beyond labels and confidence. `a | b` joins two.
+
+    Attributes:
+        monte_carlo: numbers of stochastic passes whose statistics are wanted.
+        ensemble: probabilities of every member.
+    """
+
+    logits: bool = False
+    probabilities: bool = False
+    features: frozenset[Features] = frozenset()
+    monte_carlo: frozenset[int] = frozenset()
+    ensemble: bool = False
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(
+            self.logits or other.logits,
+            self.probabilities or other.probabilities,
+            self.features | other.features,
+            self.monte_carlo | other.monte_carlo,
+            self.ensemble or other.ensemble,
+        )
+
+
+@dataclass(frozen=True)
+class MonteCarlo:
+    """Statistics over stochastic passes (dropout on), streamed: no pass is kept.
+
+    Attributes:
+        mean: float32 (L, *spatial), mean of the softmax.
+        entropy: float32 (*spatial), mean over passes of the entropy in nats.
+        square: float32 (L, *spatial), mean of the squared softmax.
+    """
+
+    passes: int
+    mean: torch.Tensor
+    entropy: torch.Tensor
+    square: torch.Tensor
+
+
+@dataclass
+class Prediction:
+    """What a segmenter says of one image, at the image's resolution, on the run's device.
+
+    Attributes:
+        labels: int64 (*spatial).
+        confidence: float32 (*spatial), the maximum softmax probability.
+        logits: float32 (L, *spatial); None for an average over scales, which has none.
+        probabilities: float32 (L, *spatial).
+        features: float32 (C, *reduced) a wanted `Features`.
+        monte_carlo: statistics a wanted number of passes.
+        members: float32 (M, L, *spatial), the softmax of every ensemble member.
+    """
+
+    labels: torch.Tensor
+    confidence: torch.Tensor
+    logits: torch.Tensor | None = None
+    probabilities: torch.Tensor | None = None
+    features: dict[Features, torch.Tensor] = field(default_factory=dict)
+    monte_carlo: dict[int, MonteCarlo] = field(default_factory=dict)
+    members: torch.Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A method's answer for one image.
+
+    Attributes:
+        pixel: float32 (*spatial), **higher = more likely wrong or anomalous**. Convert a confidence by
+            negation: `1 - c` makes ties in float32.
+        quality: (L,), the predicted IoU or Dice of *every* class, finite; not clamped.
+    """
+
+    pixel: Float32 | None = None
+    quality: npt.NDArray[np.floating[Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One element of a batch that is scored."""
+
+    view: View
+    prediction: Prediction
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One element that a method is fitted on. `prediction` is None for `FitOn.LABELS`."""
+
+    sample: Sample
+    prediction: Prediction | None
+
+
+@dataclass
+class Context:
+    """The run that a plugin works in.
+
+    Attributes:
+        device: a torch device string.
+        workspace: a folder of the caller's own for checkpoints of unfinished training; survives a kill.
+        segmenter: the segmenter whose predictions are scored; None while it is trained itself.
+        track: wraps an iterable in a progress bar: `track(iterable, description, total)`.
+        artifact: `artifact(name, config, build)` gives a folder that `build(folder)` has filled, kept
+            under `config` and shared by every method that asks for the same.
+    """
+
+    info: DatasetInfo
+    device: str
+    precision: str
+    seed: int
+    preset: Preset
+    protocol: Protocol
+    workspace: Path
+    segmenter: Segmenter | None
+    track: Callable[[Iterable[T], str, int | None], Iterable[T]]
+    artifact: Callable[[str, Mapping[str, Any], Callable[[Path], None]], Path]
+    weights: dict[str, str] = field(default_factory=dict)
+    """Pretrained weights that were used, name -> file or "none"; goes into the record."""
+
+
+@dataclass(frozen=True)
+class SegmenterInfo:
+    """The facts of a segmenter as configured, before it is trained.
+
+    Attributes:
+        has_logits: false where probabilities are averaged over scales, so that there are no logits.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    ndim: int
+    has_dropout: bool
+    has_logits: bool = True
+
+
+class Segmenter(ABC):
+    """A segmentation network, from training to prediction. The constructor only stores.
+
+    Args:
+        config: its hyper-parameters.
+        dataset: the data set it is trained on.
+    """
+
+    Config: ClassVar[type[Config]] = Config
+
+    def __init__(self, config: Config, dataset: DatasetInfo) -> None:
+        self.config = config
+        self.dataset = dataset
+
+    @classmethod
+    def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+        """Values of `Config` that the preset, protocol and data set choose."""
+        return {}
+
+    @property
+    @abstractmethod
+    def info(self) -> SegmenterInfo:
+        """Its facts; may build the network on the CPU."""
+
+    @abstractmethod
+    def fit(self, samples: Sequence[Sample], context: Context) -> None:
+        """Train on `samples`. Afterwards `predict` works."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the weights below `folder`, with safetensors."""
+
+    @abstractmethod
+    def load(self, folder: Path, device: str) -> None:
+        """Read what `save` wrote. Afterwards `predict` works."""
+
+    @abstractmethod
+    def load_checkpoint(self, file: Path, device: str) -> None:
+        """Read a foreign checkpoint with `weights_only=True`.
+
+        Raises:
+            BenchError: a pickle that runs code, missing or unexpected keys, other shapes or classes.
+        """
+
+    @abstractmethod
+    def predict(self, images: torch.Tensor, keys: Sequence[str], needs: Needs, seed: int) -> list[Prediction]:
+        """Segment images of one size.
+
+        Args:
+            images: float32 (B, C, *spatial), as samples hold them, on the segmenter's device.
+            keys: one an image; seeds the stochastic passes with `seed`, so that these do not depend
+                on how images are batched.
+            needs: what to compute beyond labels and confidence.
+            seed: the run's.
+        """
+
+
+class Method(ABC):
+    """An alarm. The constructor only stores; a training-free method implements `score` alone.
+
+    Args:
+        config: its hyper-parameters.
+        task: one of the tasks that it was registered with.
+    """
+
+    Config: ClassVar[type[Config]] = Config
+
+    def __init__(self, config: Config, task: Task) -> None:
+        self.config = config
+        self.task = task
+
+    @classmethod
+    def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+        """Values of `Config` that the preset, protocol and data set choose."""
+        return {}
+
+    def needs(self) -> Needs:
+        """What `score` reads of a prediction beyond labels and confidence."""
+        return Needs()
+
+    def fit_on(self) -> FitOn:
+        """What `fit` is given; `FitOn.NOTHING` for a training-free method."""
+        return FitOn.NOTHING
+
+    def skip(self, dataset: DatasetInfo, segmenter: SegmenterInfo) -> str | None:
+        """Why this cell has no meaning, or None."""
+        return None
+
+    def fit(self, pairs: Sequence[Pair], context: Context) -> None:
+        """Train on training samples with their predictions; pairs load when indexed."""
+        raise TypeError(f"{type(self).__name__} declares no fit")
+
+    def save(self, folder: Path) -> None:
+        """Write what `fit` learned below `folder`, with safetensors."""
+
+    def load(self, folder: Path, device: str) -> None:
+        """Read what `save` wrote."""
+
+    @abstractmethod
+    def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
+        """Score images, one `Scores` an item, in order."""

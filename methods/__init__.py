@@ -1,0 +1,22 @@
+"""The methods that the benchmark compares, one file or folder each. Add yours to `register_methods`."""
+
+from segalarm.benchmark.hookspecs import hookimpl
+from segalarm.benchmark.interfaces import Task
+from segalarm.benchmark.plugins import Register
+
+PIXEL = (Task.PIXEL_FAILURE, Task.ANOMALY)
+
+
+@hookimpl
+def register_methods(register: Register) -> None:
+    """Register the built-in methods."""
+    register("msp", "segalarm.methods.msp:MSP", summary="Maximum softmax probability", tasks=PIXEL)
+    register("entropy", "segalarm.methods.entropy:Entropy", summary="Entropy of the softmax", tasks=PIXEL)
+    register("maxlogit", "segalarm.methods.maxlogit:MaxLogit", summary="Maximum logit", tasks=PIXEL)
+    register("energy", "segalarm.methods.energy:Energy", summary="Free energy of the logits", tasks=PIXEL)
+    register(
+        "mcdropout",
+        "segalarm.methods.mcdropout:MCDropout",
+        summary="Monte-Carlo dropout: uncertainty over stochastic passes",
+        tasks=PIXEL,
+    )

@@ -1,0 +1,34 @@
+"""Maximum logit (Hendrycks et al., "Scaling out-of-distribution detection for real-world settings", ICML 2022)."""
+
+from collections.abc import Sequence
+
+from segalarm.benchmark.interfaces import (
+    Context,
+    DatasetInfo,
+    Item,
+    Method,
+    Needs,
+    Scores,
+    SegmenterInfo,
+)
+
+
+class MaxLogit(Method):
+    """Score a pixel by the negated maximum over classes of the logits."""
+
+    def needs(self) -> Needs:
+        """The logits."""
+        return Needs(logits=True)
+
+    def skip(self, dataset: DatasetInfo, segmenter: SegmenterInfo) -> str | None:
+        """An average over scales has no logits."""
+        return None if segmenter.has_logits else f"{segmenter.name} averages probabilities: it has no logits"
+
+    def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
+        """Negate the maximum over the class axis."""
+        scores = []
+        for item in batch:
+            logits = item.prediction.logits
+            assert logits is not None
+            scores.append(Scores(pixel=-logits.amax(0).cpu().numpy()))
+        return scores
