@@ -326,8 +326,8 @@ class Context:
         workspace: a folder of the caller's own for checkpoints of unfinished training; survives a kill.
         segmenter: the segmenter whose predictions are scored; None while it is trained itself.
         track: wraps an iterable in a progress bar: `track(iterable, description, total)`.
-        artifact: `artifact(name, config, build)` gives a folder that `build(folder)` has filled, kept
-            under `config` and shared by every method that asks for the same.
+        artifact: `artifact(name, config, build)` gives a folder that `build(folder, scratch)` has filled, kept
+            under `config` and shared by every method that asks for the same; `scratch` survives a kill.
     """
 
     info: DatasetInfo
@@ -339,7 +339,7 @@ class Context:
     workspace: Path
     segmenter: Segmenter | None
     track: Callable[[Iterable[T], str, int | None], Iterable[T]]
-    artifact: Callable[[str, Mapping[str, Any], Callable[[Path], None]], Path]
+    artifact: Callable[[str, Mapping[str, Any], Callable[[Path, Path], None]], Path]
     weights: dict[str, str] = field(default_factory=dict)
     """Pretrained weights that were used, name -> file or "none"; goes into the record."""
 

@@ -1,4 +1,4 @@
-"""Metrics of the benchmark: pure functions on arrays, and streaming, mergeable states over them. Numpy only."""
+"""Metrics of the benchmark: pure functions on arrays, and streaming, mergeable states over them."""
 
 from .bootstrap import Interval, bootstrap_interval
 from .brackets import RankingValues

@@ -15,11 +15,14 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, samples: int = 1000, seed: int = 0) -> Interval:
+def bootstrap_interval(
+    values: ArrayLike, confidence: float = 0.95, samples: int = 1000, seed: int = 0
+) -> Interval:
     """Return the percentile bootstrap interval of the mean over images.
 
     Args:
-        values: (N,) one value an image. NaN = the image does not count; with no other value the interval is NaN.
+        values: (N,) one value an image. NaN = the image does not count; with no other value the interval is
+            NaN.
         confidence: in (0, 1).
         samples: number of resampled data sets.
         seed: the same seed gives the same interval.
@@ -41,7 +44,9 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95, samples: int
     rows = max(1, _DRAWS_AT_ONCE // images.size)
     means = np.concatenate(
         [
-            images[generator.integers(images.size, size=(min(rows, samples - done), images.size))].mean(axis=1)
+            images[generator.integers(images.size, size=(min(rows, samples - done), images.size))].mean(
+                axis=1
+            )
             for done in range(0, samples, rows)
         ]
     )

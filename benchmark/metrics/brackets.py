@@ -1,7 +1,7 @@
 """Rigorous brackets of ranking metrics when only the counts of a histogram's bins are known.
 
-Inside a bin that mixes values the order is unknown: the best and the worst order bound each metric. A bin that holds
-one distinct value is a plain tie and adds no uncertainty.
+Inside a bin that mixes values the order is unknown: the best and the worst order bound each metric. A bin
+that holds one distinct value is a plain tie and adds no uncertainty.
 """
 
 from collections.abc import Iterable
@@ -82,9 +82,9 @@ def _precision_bounds(
 ) -> tuple[float, float]:
     """Bound the sum over relevant items of the precision at each one's threshold.
 
-    Best: the bin's relevant items tie ahead of the rest. Worst: the rest comes first and the relevant items follow
-    one by one, the i-th at (before + i) / (before + i + others so far). That is concave in i, so the chord between
-    the first and the last term bounds the sum from below.
+    Best: the bin's relevant items tie ahead of the rest. Worst: the rest comes first and the relevant items
+    follow one by one, the i-th at (before + i) / (before + i + others so far). That is concave in i, so the
+    chord between the first and the last term bounds the sum from below.
     """
     kept = relevant > 0
     relevant, other, single = relevant[kept], other[kept], single[kept]
@@ -98,7 +98,7 @@ def _precision_bounds(
 
 @dataclass
 class _FprBracket:
-    """Follow the bins down to the one in which recall passes the level, and to the next one with positives."""
+    """Follow the bins to the one in which recall passes the level, and to the next with positives."""
 
     positives: int
     negatives: int
@@ -107,7 +107,12 @@ class _FprBracket:
     awaits_next: bool = False
 
     def add(
-        self, positive: Counts, negative: Counts, single: NDArray[np.bool_], above: Counts, above_negative: Counts
+        self,
+        positive: Counts,
+        negative: Counts,
+        single: NDArray[np.bool_],
+        above: Counts,
+        above_negative: Counts,
     ) -> None:
         if self.low is not None and not self.awaits_next:
             return
@@ -118,7 +123,13 @@ class _FprBracket:
                 return
             rows = rows[passed[0] :]
             row, rows = rows[0], rows[1:]
-            self._start(int(positive[row]), int(negative[row]), bool(single[row]), int(above[row]), above_negative[row])
+            self._start(
+                int(positive[row]),
+                int(negative[row]),
+                bool(single[row]),
+                int(above[row]),
+                above_negative[row],
+            )
         if self.awaits_next and rows.size:
             # The chosen threshold lies just above the next lower positive, which is somewhere in this bin.
             row = rows[0]

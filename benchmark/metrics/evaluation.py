@@ -23,10 +23,12 @@ class RankingReport(NamedTuple):
 class RankingState:
     """Per-image means and pooled metrics of a data set, from one sort an image.
 
-    As in every pooled state an image may be added once: a key that returns is refused, and nothing is changed.
+    As in every pooled state an image may be added once: a key that returns is refused, and nothing is
+    changed.
 
     Args:
-        success: also the per-image average precision with negatives as the positive class (pooled has it always).
+        success: also the per-image average precision with negatives as the positive class (pooled has it
+            always).
         pooling: "histogram" for bounded memory and an error bound, "exact" to keep every score.
     """
 
@@ -52,13 +54,17 @@ class RankingState:
         """
         mine, theirs = self._pooled, other._pooled
         if self._per_image.success != other._per_image.success:
-            raise ValueError("one state holds success AP and the other does not; create both with the same `success`")
-        if isinstance(mine, PooledHistogramState) and isinstance(theirs, PooledHistogramState):
-            mine.merge(theirs)
-        elif isinstance(mine, PooledExactState) and isinstance(theirs, PooledExactState):
+            raise ValueError(
+                "one state holds success AP and the other does not; create both with the same `success`"
+            )
+        if self.pooling != other.pooling:
+            raise ValueError(f"cannot merge pooling {other.pooling!r} into pooling {self.pooling!r}")
+        if isinstance(mine, PooledHistogramState):
+            assert isinstance(theirs, PooledHistogramState)
             mine.merge(theirs)
         else:
-            raise ValueError(f"cannot merge pooling {other.pooling!r} into pooling {self.pooling!r}")
+            assert isinstance(theirs, PooledExactState)
+            mine.merge(theirs)
         self._per_image.merge(other._per_image)
 
     def per_image(self) -> PerImageState:

@@ -19,11 +19,14 @@ class FailureMetrics(NamedTuple):
     fpr95: float
 
 
-def failure_metrics(confidence: ArrayLike, prediction: ArrayLike, label: ArrayLike, void: int) -> FailureMetrics:
+def failure_metrics(
+    confidence: ArrayLike, prediction: ArrayLike, label: ArrayLike, void: int
+) -> FailureMetrics:
     """Score how well low confidence finds the pixels that the segmenter got wrong (Eq. 7).
 
-    AP-Error, AP-Success and AUROC pool all scored pixels of all images; FPR95 is the mean over images, those without
-    an error or without a correct pixel skipped. All pixels are held at once; for large sets `RankingState` streams.
+    AP-Error, AP-Success and AUROC pool all scored pixels of all images; FPR95 is the mean over images, those
+    without an error or without a correct pixel skipped. All pixels are held at once; for large sets
+    `RankingState` streams.
 
     Args:
         confidence: (N, *spatial), higher = more likely correct. Errors are ranked by its negation, since
@@ -42,11 +45,15 @@ def failure_metrics(confidence: ArrayLike, prediction: ArrayLike, label: ArrayLi
         scores = scores.astype(np.float64)
     predicted, truth = np.asarray(prediction), np.asarray(label)
     if not scores.shape == predicted.shape == truth.shape:
-        raise ValueError(f"shapes differ: confidence {scores.shape}, prediction {predicted.shape}, label {truth.shape}")
+        raise ValueError(
+            f"shapes differ: confidence {scores.shape}, prediction {predicted.shape}, label {truth.shape}"
+        )
     scores = -scores
     error, valid = predicted != truth, truth != void
     pooled = order(scores, error, valid)
-    images = [order(*image) for image in zip(scores, error, valid, strict=True)] if scores.ndim > 1 else [pooled]
+    images = (
+        [order(*image) for image in zip(scores, error, valid, strict=True)] if scores.ndim > 1 else [pooled]
+    )
     rates = [rank(image).fpr95 for image in images if image.positives and image.negatives]
     ranking = rank(pooled)
     fpr95 = math.fsum(rates) / len(rates) if rates else float("nan")

@@ -1,8 +1,9 @@
 """A histogram over the bits of float32 scores: fine enough for a whole data set, in bounded memory.
 
-Every octave [2^e, 2^(e+1)) of either sign has bins of its own, allocated when first met. Scores crowd in places that
-are not known beforehand, but floats are dense where scores crowd most: near 0 they are exact already, and [0.5, 1)
-gets a bin for each of its 2^23 floats, since a negated maximum softmax probability piles up below 1.
+Every octave [2^e, 2^(e+1)) of either sign has bins of its own, allocated when first met. Scores crowd in
+places that are not known beforehand, but floats are dense where scores crowd most: near 0 they are exact
+already, and [0.5, 1) gets a bin for each of its 2^23 floats, since a negated maximum softmax probability
+piles up below 1.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ _MIXED = 255
 
 
 def _dropped_bits(octave: int) -> int:
-    """Return how many low bits of the mantissa share a bin; at most 7, for the tag of a bin to fit in a byte."""
+    """Return how many low bits of the mantissa a bin ignores; at most 7, so that its tag fits in a byte."""
     exponent = octave - _BIAS
     if exponent == -1:
         return 0
@@ -32,8 +33,8 @@ def _dropped_bits(octave: int) -> int:
 class _Octave:
     """Counts of one octave, smallest magnitude first.
 
-    `counts` (2 n,) alternates positives and negatives. `tags` (n,) is 0 for a bin without a recorded value, 1 + its
-    low bits for a bin with one distinct value, 255 for one that mixes values.
+    `counts` (2 n,) alternates positives and negatives. `tags` (n,) is 0 for a bin without a recorded value,
+    1 + its low bits for a bin with one distinct value, 255 for one that mixes values.
     """
 
     def __init__(self, octave: int) -> None:
@@ -45,7 +46,9 @@ class _Octave:
     def widen(self) -> None:
         self.counts = self.counts.astype(np.uint64, copy=False)
 
-    def add(self, mantissa: NDArray[np.int32], negative: NDArray[np.bool_], rounded: NDArray[np.bool_] | None) -> None:
+    def add(
+        self, mantissa: NDArray[np.int32], negative: NDArray[np.bool_], rounded: NDArray[np.bool_] | None
+    ) -> None:
         """Count ascending mantissas; `rounded` marks scores that float32 does not hold exactly."""
         bins = mantissa >> self.dropped
         slots = bins.astype(np.intp) << 1
@@ -74,9 +77,10 @@ class _Octave:
 class ScoreHistogram:
     """Counts of positives and negatives by score.
 
-    Memory: 9 bytes a bin. An octave takes 72 MiB for +-[0.5, 1), 18 MiB from 0.125 to 32, 2.3 MiB from 2^-26 to 2^32
-    and 0.6 MiB elsewhere: about 170 MiB for scores in [0, 1], 870 MiB if every octave of both signs occurs.
-    Counts are 32-bit until the total could overflow them; from 2^32 pixels on counts take twice the memory.
+    Memory: 9 bytes a bin. An octave takes 72 MiB for +-[0.5, 1), 18 MiB from 0.125 to 32, 2.3 MiB from 2^-26
+    to 2^32 and 0.6 MiB elsewhere: about 180 MiB for scores in [0, 1], 870 MiB if every octave of both signs
+    occurs. Counts are 32-bit until the total could overflow them; from 2^32 pixels on counts take twice the
+    memory.
     """
 
     def __init__(self) -> None:
@@ -84,7 +88,7 @@ class ScoreHistogram:
         self._octaves: dict[tuple[bool, int], _Octave] = {}
 
     def add(self, ordering: Ordering) -> None:
-        """Count the scores of one image; scores in float64 are binned as float32 and lose only exactness of ties."""
+        """Count the scores of one image; float64 is binned as float32, which loses only exactness of ties."""
         self._grow(ordering.keys.size)
         scores = ordering.scores()
         negative = ordering.negative()
@@ -118,7 +122,9 @@ class ScoreHistogram:
             base = octave << _MANTISSA
             stop = start + int(np.searchsorted(magnitude[start:], np.int32(base | 0x7FFFFF), side="right"))
             marks = None if rounded is None else rounded[start:stop]
-            self._octave(below, octave).add(magnitude[start:stop] - np.int32(base), negative[start:stop], marks)
+            self._octave(below, octave).add(
+                magnitude[start:stop] - np.int32(base), negative[start:stop], marks
+            )
             start = stop
 
     def merge(self, other: "ScoreHistogram") -> None:
@@ -132,11 +138,17 @@ class ScoreHistogram:
 
     def bins(self) -> Iterator[Bins]:
         """Yield the bins that are not empty, in pieces of at most 2^19, highest scores first."""
-        for below, octave in sorted(self._octaves, key=lambda at: at[1] if not at[0] else -1 - at[1], reverse=True):
+        for below, octave in sorted(
+            self._octaves, key=lambda at: at[1] if not at[0] else -1 - at[1], reverse=True
+        ):
             page = self._octaves[below, octave]
             size = page.tags.size
             for begin in range(0, size, _CHUNK):
-                part = slice(begin, begin + _CHUNK) if below else slice(max(size - begin - _CHUNK, 0), size - begin)
+                part = (
+                    slice(begin, begin + _CHUNK)
+                    if below
+                    else slice(max(size - begin - _CHUNK, 0), size - begin)
+                )
                 pairs = page.counts.reshape(-1, 2)[part]
                 rows = np.flatnonzero(pairs.any(axis=1))
                 rows = rows if below else rows[::-1]
@@ -151,9 +163,11 @@ class ScoreHistogram:
             pairs = page.counts.reshape(-1, 2)
             rows = np.flatnonzero(pairs.any(axis=1))
             place = np.full(rows.size, octave << 1 | below, np.int16)
-            parts.append((place, rows.astype(np.int32), pairs[rows].astype(np.uint64), page.tags[rows]))
+            parts.append((place, rows.astype(np.int32), pairs[rows], page.tags[rows]))
         if not parts:
-            parts.append((np.zeros(0, np.int16), np.zeros(0, np.int32), np.zeros((0, 2), np.uint64), np.zeros(0, "u1")))
+            parts.append(
+                (np.zeros(0, np.int16), np.zeros(0, np.int32), np.zeros((0, 2), np.uint64), np.zeros(0, "u1"))
+            )
         place, rows, counts, tags = (np.concatenate(column) for column in zip(*parts, strict=True))
         return {"octave": place, "bin": rows, "counts": counts, "tag": tags}
 

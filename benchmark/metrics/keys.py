@@ -12,7 +12,9 @@ T = TypeVar("T")
 def add_key(seen: dict[str, T], key: str, value: T) -> None:
     """Record a new key; raises ValueError where it was seen before."""
     if key in seen:
-        raise ValueError(f"image {key!r} was already added to this pooled state; each image may be added once")
+        raise ValueError(
+            f"image {key!r} was already added to this pooled state; each image may be added once"
+        )
     seen[key] = value
 
 
@@ -22,7 +24,8 @@ def add_keys(seen: dict[str, T], other: Mapping[str, T]) -> None:
     if both:
         more = f" and {len(both) - 1} more" if len(both) > 1 else ""
         raise ValueError(
-            f"image {both[0]!r}{more} is in both pooled states; pooled counts cannot be merged where images overlap"
+            f"image {both[0]!r}{more} is in both pooled states; "
+            "pooled counts cannot be merged where images overlap"
         )
     seen.update(other)
 

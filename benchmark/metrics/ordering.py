@@ -1,8 +1,9 @@
 """Sort scores and ground truth together, once, for every ranking metric.
 
-Sorting pairs (`argsort`) is some thirty times slower than sorting plain 32-bit integers, which numpy does with SIMD.
-A finite float keeps its order when its bits are read as an integer, and the scores of an image never use all 2^32
-patterns, so the ground truth fits in a spare bit of the same integer: one plain sort, and nothing is rounded.
+Sorting pairs (`argsort`) is some thirty times slower than sorting plain 32-bit integers, which numpy does
+with SIMD. A finite float keeps its order when its bits are read as an integer, and the scores of an image
+never use all 2^32 patterns, so the ground truth fits in a spare bit of the same integer: one plain sort, and
+nothing is rounded.
 """
 
 from dataclasses import dataclass
@@ -19,9 +20,9 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 class Ordering:
     """Scores with their ground truth, in ascending order.
 
-    `keys` (n,) is sorted. Its lowest bit is 1 for a negative and 0 for a positive, so that within a tie positives
-    come first; the other bits order the scores, and two scores share them exactly when they are equal.
-    `keys` is empty where a score is NaN (`undefined`): such scores have no order.
+    `keys` (n,) is sorted. Its lowest bit is 1 for a negative and 0 for a positive, so that within a tie
+    positives come first; the other bits order the scores, and two scores share them exactly when they are
+    equal. `keys` is empty where a score is NaN (`undefined`): such scores have no order.
     """
 
     keys: Keys
@@ -59,8 +60,9 @@ def order(score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None)
     """Order the scores of the valid pixels.
 
     Args:
-        score: any shape, higher = more positive. float32 and float64 keep their precision, float16 and integers of
-            up to 32 bits are converted without loss. Infinities are ordinary values and -0.0 equals 0.0.
+        score: any shape, higher = more positive. float32 and float64 keep their precision, float16 and
+            integers of up to 32 bits are converted without loss. Infinities are ordinary values and -0.0
+            equals 0.0.
         positive: the same shape, bool (or integers 0 and 1).
         valid: the same shape, bool; pixels where it is false are not looked at. None: every pixel counts.
 
@@ -92,7 +94,7 @@ def order(score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None)
 
 
 def _encode(scores: Floats, low: float, high: float) -> tuple[Keys, int, int, Floats | None]:
-    """Return order-preserving codes with a bit to spare, the code of zero, the gap left out, and a table if needed."""
+    """Return ordered codes with a bit to spare, the code of zero, the gap left out, a table if needed."""
     signed, unsigned = _signed(scores.dtype), np.dtype(f"u{scores.dtype.itemsize}")
     if low > 0:
         return scores.view(unsigned), 0, 0, None
@@ -133,7 +135,9 @@ def _as_floats(score: NDArray[Any]) -> Floats:
         return score.astype(np.float32, copy=False)
     if (kind == "f" and width == 8) or (kind in "biu" and width <= 4):
         return score.astype(np.float64, copy=False)
-    raise TypeError(f"scores of type {score.dtype} cannot be ranked without rounding; pass float32 or float64")
+    raise TypeError(
+        f"scores of type {score.dtype} cannot be ranked without rounding; pass float32 or float64"
+    )
 
 
 def _as_mask(mask: NDArray[Any], name: str) -> NDArray[np.bool_]:
@@ -141,7 +145,9 @@ def _as_mask(mask: NDArray[Any], name: str) -> NDArray[np.bool_]:
         return mask
     truth: NDArray[np.bool_] = mask == 1
     if not np.array_equal(truth, mask != 0):
-        raise ValueError(f"`{name}` must hold only 0 and 1 (or false and true), got {mask.dtype} with other values")
+        raise ValueError(
+            f"`{name}` must hold only 0 and 1 (or false and true), got {mask.dtype} with other values"
+        )
     return truth
 
 

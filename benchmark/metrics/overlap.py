@@ -25,8 +25,8 @@ def per_class_iou(
         label: the same shape. Pixels that equal `void` are left out of both sides.
         num_classes: L; void is never a class, even where it is less than L.
         void: the label of unlabelled pixels.
-        absent: when a class has no IoU (NaN). "paper": it is in neither prediction nor label. "official": it is not
-            in the label, so that a class predicted in vain has none instead of 0.
+        absent: when a class has no IoU (NaN). "paper": it is in neither prediction nor label. "official": it
+            is not in the label, so that a class predicted in vain has none instead of 0.
 
     Raises:
         ValueError: the shapes differ, a class lies outside 0..L-1, or `absent` is not one of the two.
@@ -42,7 +42,9 @@ def per_class_iou(
     return iou
 
 
-def confusion_matrix(prediction: ArrayLike, label: ArrayLike, num_classes: int, void: int) -> NDArray[np.int64]:
+def confusion_matrix(
+    prediction: ArrayLike, label: ArrayLike, num_classes: int, void: int
+) -> NDArray[np.int64]:
     """Count pixels by true (row) and predicted (column) class, int64 (L, L); void labels are left out."""
     predicted, truth = np.asarray(prediction), np.asarray(label)
     if predicted.shape != truth.shape:
@@ -51,7 +53,9 @@ def confusion_matrix(prediction: ArrayLike, label: ArrayLike, num_classes: int, 
     predicted, truth = predicted[scored].astype(np.int64), truth[scored].astype(np.int64)
     for name, values in (("prediction", predicted), ("label", truth)):
         if values.size and not 0 <= values.min() <= values.max() < num_classes:
-            raise ValueError(f"{name} holds classes {values.min()}..{values.max()}, expected 0..{num_classes - 1}")
+            raise ValueError(
+                f"{name} holds classes {values.min()}..{values.max()}, expected 0..{num_classes - 1}"
+            )
     counts = np.bincount(truth * num_classes + predicted, minlength=num_classes**2)
     return counts.reshape(num_classes, num_classes).astype(np.int64)
 
@@ -79,7 +83,7 @@ class ConfusionState:
         self._images: dict[str, NDArray[np.int64]] = {}
 
     def update(self, key: str, prediction: ArrayLike, label: ArrayLike) -> None:
-        """Add one image; raises as `confusion_matrix`, and ValueError where a key returns with other counts."""
+        """Add one image; raises as `confusion_matrix`, and ValueError if a key returns with other counts."""
         self._add({key: confusion_matrix(prediction, label, self.num_classes, self.void)})
 
     def merge(self, other: Self) -> None:
@@ -96,7 +100,7 @@ class ConfusionState:
         return total
 
     def per_class(self) -> NDArray[np.float64]:
-        """Return the IoU of each class over the set, (L,); NaN where neither prediction nor label holds it."""
+        """Return the IoU of each class over the set, (L,); NaN if neither prediction nor label holds it."""
         return _iou(self.matrix())
 
     def compute(self) -> float:
@@ -106,8 +110,14 @@ class ConfusionState:
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the state as arrays that `numpy.savez` stores without pickle."""
-        counts = np.array(list(self._images.values()), np.int64).reshape(-1, self.num_classes, self.num_classes)
-        return {"keys": pack_keys(self._images), "counts": counts, "classes": np.array([self.num_classes, self.void])}
+        counts = np.array(list(self._images.values()), np.int64).reshape(
+            -1, self.num_classes, self.num_classes
+        )
+        return {
+            "keys": pack_keys(self._images),
+            "counts": counts,
+            "classes": np.array([self.num_classes, self.void]),
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
@@ -121,7 +131,9 @@ class ConfusionState:
     def _add(self, images: Mapping[str, NDArray[np.int64]]) -> None:
         for key, counts in images.items():
             if key in self._images and not np.array_equal(self._images[key], counts):
-                raise ValueError(f"image {key!r} was added before with other counts; are two images given one key?")
+                raise ValueError(
+                    f"image {key!r} was added before with other counts; are two images given one key?"
+                )
         self._images.update(images)
 
 

@@ -18,8 +18,9 @@ _NAN = float("nan")
 class RankingMeans(NamedTuple):
     """Means over images.
 
-    `images` counted, `skipped` for want of positives or negatives. An image with a NaN among its valid scores is
-    counted, so every mean is NaN; `nan_keys` names such images. `ap_success` is NaN unless it was asked for.
+    `images` counted, `skipped` for want of positives or negatives. An image with a NaN among its valid
+    scores is counted, so every mean is NaN; `nan_keys` names such images. `ap_success` is NaN unless it was
+    asked for.
     """
 
     value: RankingValues
@@ -31,8 +32,8 @@ class RankingMeans(NamedTuple):
 class PerImageState:
     """Each metric per image, then the mean; an image without a positive or without a negative is skipped.
 
-    Keyed by sample: the duplicates that padded distributed samplers send count once, so merging is idempotent, and
-    the result does not depend on any order. Memory: a few numbers an image.
+    Keyed by sample: the duplicates that padded distributed samplers send count once, so merging is
+    idempotent, and the result does not depend on any order. Memory: a few numbers an image.
 
     Args:
         success: also the average precision with negatives as the positive class.
@@ -54,16 +55,20 @@ class PerImageState:
         self._record(key, (ordering.positives, ordering.negatives, *rank(ordering), success))
 
     def merge(self, other: Self) -> None:
-        """Add the images of another state; images that are in both must agree (ValueError), and count once."""
+        """Add the images of another state; images in both must agree (ValueError), and count once."""
         if self.success != other.success:
-            raise ValueError("one state holds success AP and the other does not; create both with the same `success`")
+            raise ValueError(
+                "one state holds success AP and the other does not; create both with the same `success`"
+            )
         for key, values in other._images.items():
             self._check(key, values)
         self._images |= other._images
 
     def values(self) -> dict[str, RankingValues]:
-        """Return the metrics of each image that counts, by key in sorted order (for bootstrap intervals, say)."""
-        return {key: RankingValues(*row[2:]) for key, row in sorted(self._images.items()) if row[0] and row[1]}
+        """Return the metrics of each image that counts, sorted by key (for bootstrap intervals, say)."""
+        return {
+            key: RankingValues(*row[2:]) for key, row in sorted(self._images.items()) if row[0] and row[1]
+        }
 
     def compute(self) -> RankingMeans:
         """Return the means; NaN where no image counts."""
@@ -95,4 +100,6 @@ class PerImageState:
     def _check(self, key: str, values: tuple[float, ...]) -> None:
         known = self._images.get(key)
         if known is not None and not np.array_equal(known, values, equal_nan=True):
-            raise ValueError(f"image {key!r} was added before with another result; are two images given one key?")
+            raise ValueError(
+                f"image {key!r} was added before with another result; are two images given one key?"
+            )

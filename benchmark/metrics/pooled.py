@@ -20,8 +20,9 @@ _EXACT = RankingValues(0.0, 0.0, 0.0, 0.0)
 class PooledRanking(NamedTuple):
     """Metrics over all scored pixels together.
 
-    `value` is within `bound` of the exact metric, guaranteed (up to rounding in float64). NaN where undefined, and
-    everything is NaN where some image had a NaN among its valid scores; `nan_keys` names those images.
+    `value` is within `bound` of the exact metric, guaranteed (up to rounding in float64). NaN where
+    undefined, and everything is NaN where some image had a NaN among its valid scores; `nan_keys` names
+    those images.
     """
 
     value: RankingValues
@@ -51,8 +52,10 @@ class PooledState(Protocol):
 class PooledHistogramState:
     """Pooled metrics from a `ScoreHistogram`: bounded memory, with a guaranteed error bound for each metric.
 
-    About 170 MiB for scores in [0, 1], 870 MiB at the very most (see `ScoreHistogram`), plus the keys. Duplicates
-    cannot be taken out of a histogram, so a key that returns is refused, in `update` and in `merge`.
+    About 180 MiB for scores in [0, 1] and 870 MiB at the very most (see `ScoreHistogram`), plus the keys and
+    some 60 MiB of work space; `to_arrays` needs up to twice the memory for a while.
+    Duplicates cannot be taken out of a histogram, so a key that returns is refused, in `update` and in
+    `merge`.
     """
 
     def __init__(self) -> None:
@@ -118,8 +121,8 @@ class PooledHistogramState:
 class PooledExactState:
     """Pooled metrics, exact, from every score: 5 bytes a valid pixel kept (9 where scores are float64).
 
-    1,500 images of 720 x 1280 are 6.5 GiB, and `compute` holds up to five times that for a while. For test sets of
-    that size use `PooledHistogramState`.
+    1,500 images of 720 x 1280 are 6.5 GiB, and `compute` holds up to five times that for a while. For test
+    sets of that size use `PooledHistogramState`.
     """
 
     def __init__(self) -> None:

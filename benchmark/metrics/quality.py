@@ -10,7 +10,7 @@ Values = NDArray[np.float64]
 
 
 class QualityMetrics(NamedTuple):
-    """Averages over classes. MAE and STD are fractions, the correlations lie in [-1, 1]; NaN where undefined."""
+    """Averages over classes. MAE and STD are fractions, correlations in [-1, 1]; NaN where undefined."""
 
     mae: float
     std: float
@@ -19,7 +19,7 @@ class QualityMetrics(NamedTuple):
 
 
 class QualityTable(NamedTuple):
-    """The metrics of each class, each float64 (L,), and the number of images in which it counts, int64 (L,)."""
+    """The metrics of each class, float64 (L,), and the number of images in which it counts, int64 (L,)."""
 
     mae: Values
     std: Values
@@ -31,7 +31,8 @@ class QualityTable(NamedTuple):
 def quality_metrics(predicted: ArrayLike, actual: ArrayLike) -> QualityMetrics:
     """Compute each metric per class over images, then average over the classes where it is defined.
 
-    Args, raises: as `quality_table`. Source: SynthCP, Section 4.1 (Table 1, image level; Table 2 with one class).
+    Args, raises: as `quality_table`. Source: SynthCP, Section 4.1 (Table 1, image level; Table 2 with one
+    class).
     """
     table = quality_table(predicted, actual)
     return QualityMetrics(*(_mean_defined(column) for column in table[:4]))
@@ -41,8 +42,8 @@ def quality_table(predicted: ArrayLike, actual: ArrayLike) -> QualityTable:
     """Compute MAE, STD of the absolute error (ddof 0), Pearson and Spearman of each class over images.
 
     Args:
-        predicted: (N, L) fractions, or (N,) for one class. A NaN where the class counts is a missing prediction: it
-            makes that class NaN, since leaving the image out would reward not answering.
+        predicted: (N, L) fractions, or (N,) for one class. A NaN where the class counts is a missing
+            prediction: it makes that class NaN, since leaving the image out would reward not answering.
         actual: the same shape; NaN = the class does not count in that image.
 
     Correlations are NaN with fewer than two images or where either side is constant.
@@ -73,7 +74,8 @@ def _one_class(predicted: Values, actual: Values) -> tuple[float, float, float, 
 
 
 def _pearson(first: Values, second: Values) -> float:
-    # Compare values, not deviations: the mean of equal floats need not equal them, and noise would pass for variation.
+    # Compare values, not deviations: the mean of equal floats need not equal them, and noise would pass for
+    # variation.
     if first.size < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return _NAN
     first, second = first - first.mean(), second - second.mean()

@@ -27,11 +27,11 @@ def ranking_metrics(score: ArrayLike, positive: ArrayLike, valid: ArrayLike | No
     """Score one image (or any one set of pixels).
 
     - AUROC: the chance that a positive scores above a negative, ties counting one half. NaN without both.
-    - AP (the paper's AUPR): sum over distinct thresholds of the step in recall times the precision there, not the
-      trapezoid. NaN without positives; 1 without negatives.
-    - FPR95: among the distinct thresholds, down to and including the first that reaches recall 1, the false positive
-      rate at the one whose recall is nearest to 0.95 in float64; of several equally near, at the lowest.
-      NaN without both.
+    - AP (the paper's AUPR): sum over distinct thresholds of the step in recall times the precision there,
+      not the trapezoid. NaN without positives; 1 without negatives.
+    - FPR95: among the distinct thresholds, down to and including the first that reaches recall 1, the false
+      positive rate at the one whose recall is nearest to 0.95 in float64; of several equally near, at the
+      lowest. NaN without both.
 
     All three are NaN where a valid score is NaN: such a score has no rank.
 
@@ -70,10 +70,13 @@ def rank(ordering: Ordering) -> Ranking:
     # Where a run of equal positives starts, lowest first: the thresholds at which recall changes.
     first = np.concatenate(([0], np.flatnonzero(values[1:] != values[:-1]) + 1))
 
-    # Positives come first within a tie, so all that lies before one and is not positive scores strictly below it.
+    # Positives come first within a tie, so all that lies before one and is not positive scores strictly
+    # below it.
     below = int(position.sum()) - positives * (positives - 1) // 2
     auroc = (2 * below + _tied_pairs(keys, position, values, first)) / (2 * positives * negatives)
-    return Ranking(auroc, _average_precision(position, first, keys.size), _fpr95(ordering, position, values, first))
+    return Ranking(
+        auroc, _average_precision(position, first, keys.size), _fpr95(ordering, position, values, first)
+    )
 
 
 def rank_success(ordering: Ordering) -> float:
@@ -115,7 +118,8 @@ def _fpr95(ordering: Ordering, position: _Indices, values: Keys, first: _Indices
     chosen = start + int(np.argmin(np.abs(recall - RECALL_LEVEL)))
     if chosen == 0:
         return (negatives - int(position[0])) / negatives
-    # The lowest threshold of this recall lies just above the next lower positive and the negatives tied with it.
+    # The lowest threshold of this recall lies just above the next lower positive and the negatives tied with
+    # it.
     next_lower = values[first[chosen] - 1] | keys.dtype.type(1)
     not_above = int(np.searchsorted(keys, next_lower, side="right")) - int(first[chosen])
     return (negatives - not_above) / negatives

@@ -12,11 +12,10 @@ from statistics import median
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
-from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
-from threadpoolctl import threadpool_limits
-
 from segalarm.benchmark.metrics import PooledHistogramState, ranking_metrics
 from segalarm.benchmark.metrics.ordering import order
+from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
+from threadpoolctl import threadpool_limits
 
 pytestmark = pytest.mark.slow
 SHAPE = (720, 1280)
@@ -58,12 +57,15 @@ def scikit_learn(score: np.ndarray, positive: np.ndarray) -> None:
 def test_ratios(like: str, fraction: float, least_against_sklearn: float) -> None:
     score, positive = image(like, fraction)
     with threadpool_limits(1):
-        ours, sort = interleaved([lambda: ranking_metrics(score, positive), lambda: np.sort(score, axis=None)], 15)
+        ours, sort = interleaved(
+            [lambda: ranking_metrics(score, positive), lambda: np.sort(score, axis=None)], 15
+        )
         ours_again, sklearn = interleaved(
             [lambda: ranking_metrics(score, positive), lambda: scikit_learn(score, positive)], 3
         )
     print(
-        f"\n{like}, {fraction:.0%} positive: {ours * 1e3:.2f} ms; np.sort {sort * 1e3:.2f} ms, ratio {ours / sort:.2f}; "
+        f"\n{like}, {fraction:.0%} positive: {ours * 1e3:.2f} ms; "
+        f"np.sort {sort * 1e3:.2f} ms, ratio {ours / sort:.2f}; "
         f"scikit-learn {sklearn * 1e3:.0f} ms, {sklearn / ours_again:.0f} times as fast"
     )
     assert sklearn / ours_again >= least_against_sklearn

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
-
 from segalarm.benchmark.metrics import failure_metrics, ranking_metrics
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 VOID = 255
 
@@ -26,7 +25,10 @@ def test_pooled_and_per_image_parts() -> None:
     assert got.ap_error == pytest.approx(average_precision_score(error, score), abs=1e-12)
     assert got.ap_success == pytest.approx(average_precision_score(~error, -score), abs=1e-12)
     assert got.auroc == pytest.approx(roc_auc_score(error, score), abs=1e-12)
-    each = [ranking_metrics(-c, p != t, t != VOID).fpr95 for c, p, t in zip(confidence, prediction, label, strict=True)]
+    each = [
+        ranking_metrics(-c, p != t, t != VOID).fpr95
+        for c, p, t in zip(confidence, prediction, label, strict=True)
+    ]
     assert got.fpr95 == pytest.approx(np.mean(each), abs=1e-15)
 
 
@@ -36,7 +38,8 @@ def test_an_image_without_errors_has_no_say_in_fpr95_but_is_pooled() -> None:
     flawless[0] = prediction[0]
     got = failure_metrics(confidence, prediction, flawless, VOID)
     rest = failure_metrics(confidence[1:], prediction[1:], flawless[1:], VOID)
-    assert got.fpr95 == rest.fpr95 and got.ap_error != rest.ap_error
+    assert got.fpr95 == rest.fpr95
+    assert got.ap_error != rest.ap_error
 
 
 def test_what_void_pixels_hold_does_not_matter() -> None:
@@ -52,8 +55,11 @@ def test_undefined_cases_are_nan() -> None:
     everything_void = failure_metrics(confidence, prediction, np.full_like(prediction, VOID), VOID)
     assert np.isnan(everything_void).all()
     flawless = failure_metrics(confidence, prediction, prediction, VOID)
-    assert flawless.ap_success == 1 and np.isnan([flawless.ap_error, flawless.auroc, flawless.fpr95]).all()
-    assert np.isnan(failure_metrics(np.zeros((0, 2, 2)), np.zeros((0, 2, 2)), np.zeros((0, 2, 2)), VOID)).all()
+    assert flawless.ap_success == 1
+    assert np.isnan([flawless.ap_error, flawless.auroc, flawless.fpr95]).all()
+    assert np.isnan(
+        failure_metrics(np.zeros((0, 2, 2)), np.zeros((0, 2, 2)), np.zeros((0, 2, 2)), VOID)
+    ).all()
 
 
 def test_volumes_are_accepted_and_shapes_must_agree() -> None:

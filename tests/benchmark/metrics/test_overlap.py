@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import jaccard_score
-
 from segalarm.benchmark.metrics import ConfusionState, dice, per_class_iou
+from sklearn.metrics import jaccard_score
 
 VOID = 255
 LABEL = np.array([[0, 0, 1], [1, VOID, VOID]])
@@ -13,7 +12,9 @@ PREDICTION = np.array([[0, 1, 1], [2, 2, 3]])
 
 def test_iou_by_hand_under_both_rules() -> None:
     # Class 2 is predicted in vain; class 3 only under void; class 4 nowhere.
-    np.testing.assert_allclose(per_class_iou(PREDICTION, LABEL, 5, VOID, "paper"), [1 / 2, 1 / 3, 0, np.nan, np.nan])
+    np.testing.assert_allclose(
+        per_class_iou(PREDICTION, LABEL, 5, VOID, "paper"), [1 / 2, 1 / 3, 0, np.nan, np.nan]
+    )
     np.testing.assert_allclose(
         per_class_iou(PREDICTION, LABEL, 5, VOID, "official"), [1 / 2, 1 / 3, np.nan, np.nan, np.nan]
     )

@@ -1,10 +1,9 @@
-"""Means over images: duplicates count once, images without both classes are skipped, order does not matter."""
+"""Means over images: duplicates count once, images without both classes are skipped."""
 
 import itertools
 
 import numpy as np
 import pytest
-
 from segalarm.benchmark.metrics import PerImageState, ranking_metrics, success_ap
 
 
@@ -35,7 +34,8 @@ def test_images_without_both_classes_are_skipped_and_counted() -> None:
     state.update("all", np.float32([1, 2, 3]), [True, True, False], [True, True, False])
     state.update("void", np.float32([1, 2]), [True, False], [False, False])
     got = state.compute()
-    assert got.value == value and (got.images, got.skipped) == (1, 3)
+    assert got.value == value
+    assert (got.images, got.skipped) == (1, 3)
     assert list(state.values()) == ["town/0"]
 
 
@@ -64,11 +64,13 @@ def test_a_nan_score_shows_in_the_mean_instead_of_vanishing() -> None:
     for _ in range(2):
         state.update("broken", np.float32([np.nan, 1]), [True, False])
     got = state.compute()
-    assert np.isnan(got.value).all() and got.nan_keys == ("broken",)
+    assert np.isnan(got.value).all()
+    assert got.nan_keys == ("broken",)
 
 
 def test_round_trip_and_empty_state() -> None:
     for state in (state_of(), state_of(0, 1)):
         back = PerImageState.from_arrays(state.to_arrays())
         np.testing.assert_array_equal(back.compute().value, state.compute().value)
-        assert back.values() == state.values() and back.success
+        assert back.values() == state.values()
+        assert back.success

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from segalarm.benchmark.metrics import PooledExactState, PooledHistogramState, PooledRanking, RankingState
 from segalarm.benchmark.metrics.brackets import Bins, bracket
 from segalarm.benchmark.metrics.ordering import order
@@ -34,8 +33,12 @@ def images(shape: str, fraction: float, count: int = 3, pixels: int = 4000, seed
             "ties": np.round(latent).astype(FLOAT32),
             "constant": np.full(pixels, -0.3, FLOAT32),
             "saturated": np.maximum(latent, 0).astype(FLOAT32),
-            "neighbouring floats near 100": (FLOAT32(100).view(np.int32) + step.astype(np.int32)).view(FLOAT32),
-            "neighbouring floats near -2e-30": (FLOAT32(-2e-30).view(np.int32) + step.astype(np.int32)).view(FLOAT32),
+            "neighbouring floats near 100": (FLOAT32(100).view(np.int32) + step.astype(np.int32)).view(
+                FLOAT32
+            ),
+            "neighbouring floats near -2e-30": (FLOAT32(-2e-30).view(np.int32) + step.astype(np.int32)).view(
+                FLOAT32
+            ),
             "subnormal": (step * 1e-45).astype(FLOAT32),
             "infinite": np.where(step > 8, np.inf, np.where(step < 2, -np.inf, latent)).astype(FLOAT32),
             "double precision": 0.3 + 1e-12 * latent,
@@ -46,9 +49,19 @@ def images(shape: str, fraction: float, count: int = 3, pixels: int = 4000, seed
 
 
 SHAPES = [
-    "normal", "negated softmax", "one minus softmax", "ties", "constant", "saturated", "neighbouring floats near 100",
-    "neighbouring floats near -2e-30", "subnormal", "infinite", "double precision", "double precision beyond float32",
-]  # fmt: skip
+    "normal",
+    "negated softmax",
+    "one minus softmax",
+    "ties",
+    "constant",
+    "saturated",
+    "neighbouring floats near 100",
+    "neighbouring floats near -2e-30",
+    "subnormal",
+    "infinite",
+    "double precision",
+    "double precision beyond float32",
+]
 
 
 def filled(state: type[PooledHistogramState | PooledExactState], made: list[Image]) -> PooledHistogramState:
@@ -87,7 +100,8 @@ def test_the_bound_holds(shape: str, fraction: float) -> None:
 @pytest.mark.parametrize("shape", ["ties", "constant", "negated softmax"])
 def test_ties_and_negated_softmax_are_exact(shape: str) -> None:
     made = [
-        (key, score.clip(-1, -0.5) if "softmax" in shape else score, truth) for key, score, truth in images(shape, 0.1)
+        (key, score.clip(-1, -0.5) if "softmax" in shape else score, truth)
+        for key, score, truth in images(shape, 0.1)
     ]
     got = filled(PooledHistogramState, made).compute()
     assert got.bound == (0, 0, 0, 0)
@@ -110,7 +124,11 @@ def test_brackets_hold_for_any_bins(data: st.DataObject) -> None:
     place = score // width
     labels = np.unique(place)[::-1]
     rows = [
-        (np.sum(positive[place == at]), np.sum(~positive[place == at]), np.unique(score[place == at]).size == 1)
+        (
+            np.sum(positive[place == at]),
+            np.sum(~positive[place == at]),
+            np.unique(score[place == at]).size == 1,
+        )
         for at in labels
     ]
     pieces = [part for part in (rows[:cut], rows[cut:]) if part]
@@ -124,7 +142,9 @@ def test_brackets_hold_for_any_bins(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("kind", [PooledHistogramState, PooledExactState])
 @pytest.mark.parametrize("shape", ["normal", "double precision", "neighbouring floats near 100"])
-def test_merging_in_any_order_gives_what_one_process_gives(kind: type[PooledHistogramState], shape: str) -> None:
+def test_merging_in_any_order_gives_what_one_process_gives(
+    kind: type[PooledHistogramState], shape: str
+) -> None:
     made = images(shape, 0.1, count=4)
     one = filled(kind, made).compute()
     for order_of_parts in ([[0, 1], [2, 3]], [[3], [1, 0], [2]], [[2, 3, 0, 1], []]):
@@ -148,13 +168,18 @@ def test_an_image_may_come_once(kind: type[PooledHistogramState]) -> None:
 
 @pytest.mark.parametrize("kind", [PooledHistogramState, PooledExactState])
 def test_a_state_from_disk_goes_on(kind: type[PooledHistogramState]) -> None:
-    made = images("normal", 0.1, count=3) + [("bild-ü", np.full(3, np.nan, FLOAT32), np.array([True, False, False]))]
+    made = [
+        *images("normal", 0.1, count=3),
+        ("bild-ü", np.full(3, np.nan, FLOAT32), np.array([True, False, False])),
+    ]
     assert_same(kind.from_arrays(stored(kind().to_arrays())).compute(), kind().compute())
     for count in (3, 4):
         resumed = kind.from_arrays(stored(filled(kind, made[:2]).to_arrays()))
         for image in made[2:count]:
             resumed.update(*image)
-        assert_same(kind.from_arrays(stored(resumed.to_arrays())).compute(), filled(kind, made[:count]).compute())
+        assert_same(
+            kind.from_arrays(stored(resumed.to_arrays())).compute(), filled(kind, made[:count]).compute()
+        )
 
 
 @pytest.mark.parametrize("kind", [PooledHistogramState, PooledExactState])
@@ -162,7 +187,8 @@ def test_a_nan_score_makes_the_result_undefined_and_names_the_image(kind: type[P
     state = filled(kind, images("normal", 0.1, count=1))
     state.update("broken", FLOAT32([np.nan, 1]), [True, False])
     got = state.compute()
-    assert np.isnan(got.value).all() and np.isnan(got.bound).all()
+    assert np.isnan(got.value).all()
+    assert np.isnan(got.bound).all()
     assert got.nan_keys == ("broken",)
 
 

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-
 from segalarm.benchmark.metrics import quality_metrics, quality_table
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -61,7 +60,8 @@ def test_nothing_to_score_is_nan_and_silent() -> None:
     assert np.isnan(quality_metrics(np.zeros((0, 3)), np.zeros((0, 3)))).all()
     assert np.isnan(quality_metrics(np.zeros((2, 3)), np.full((2, 3), np.nan))).all()
     one = quality_metrics([[0.5]], [[0.75]])
-    assert one[:2] == (0.25, 0) and np.isnan(one[2:]).all()
+    assert one[:2] == (0.25, 0)
+    assert np.isnan(one[2:]).all()
 
 
 def test_shapes_must_agree() -> None:

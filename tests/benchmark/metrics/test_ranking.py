@@ -1,4 +1,4 @@
-"""AUROC, AP and FPR95 against scikit-learn, a hand-worked example and a plain transcription of the FPR95 rule."""
+"""AUROC, AP and FPR95 against scikit-learn, a hand-worked example and the FPR95 rule as stated."""
 
 import math
 
@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from sklearn.metrics import average_precision_score, roc_auc_score
-
 from segalarm.benchmark.metrics import Ranking, ranking_metrics, success_ap
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-SPECIAL = np.array([-np.inf, -3e38, -1.0, -1e-45, -0.0, 0.0, 1e-45, 0.5, 1.0, 1.0000001, 3e38, np.inf], np.float32)
+SPECIAL = np.array(
+    [-np.inf, -3e38, -1.0, -1e-45, -0.0, 0.0, 1e-45, 0.5, 1.0, 1.0000001, 3e38, np.inf], np.float32
+)
 
 
 def fpr95_by_definition(score: np.ndarray, positive: np.ndarray) -> float:
@@ -34,12 +35,16 @@ def expected(score: np.ndarray, positive: np.ndarray) -> Ranking:
     # scikit-learn refuses infinities: ranks keep the order and the ties.
     ranks = np.unique(score, return_inverse=True)[1]
     return Ranking(
-        roc_auc_score(positive, ranks), average_precision_score(positive, ranks), fpr95_by_definition(score, positive)
+        roc_auc_score(positive, ranks),
+        average_precision_score(positive, ranks),
+        fpr95_by_definition(score, positive),
     )
 
 
 def assert_matches(score: np.ndarray, positive: np.ndarray) -> None:
-    np.testing.assert_allclose(ranking_metrics(score, positive), expected(score, positive), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        ranking_metrics(score, positive), expected(score, positive), rtol=0, atol=1e-12
+    )
     ranks = np.unique(score, return_inverse=True)[1]
     assert success_ap(score, positive) == pytest.approx(average_precision_score(~positive, -ranks), abs=1e-12)
 
@@ -73,7 +78,9 @@ def test_any_floats_match_scikit_learn(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("fraction", [0.001, 0.05, 0.5, 0.97])
-@pytest.mark.parametrize("shape", ["uniform", "normal", "saturated", "levels", "negated confidence", "constant"])
+@pytest.mark.parametrize(
+    "shape", ["uniform", "normal", "saturated", "levels", "negated confidence", "constant"]
+)
 def test_distributions_match_scikit_learn(shape: str, fraction: float) -> None:
     rng = np.random.default_rng(5)
     positive = rng.random(3000) < fraction
@@ -146,7 +153,8 @@ def test_empty_and_single_class_input_is_undefined_and_silent() -> None:
     assert np.isnan(ranking_metrics(score, [False, False])).all()
     assert np.isnan(ranking_metrics(score, [True, True], [False, False])).all()
     only_positives = ranking_metrics(score, [True, True])
-    assert math.isnan(only_positives.auroc) and math.isnan(only_positives.fpr95)
+    assert math.isnan(only_positives.auroc)
+    assert math.isnan(only_positives.fpr95)
     assert only_positives.ap == average_precision_score([True, True], score) == 1.0
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from segalarm.benchmark.metrics import failure_metrics, quality_metrics, ranking_metrics
 
-FOLDER = Path(os.environ.get("BENCH_REFERENCE") or Path(__file__).resolve().parents[4] / "shared" / "reference")
+FOLDER = Path(
+    os.environ.get("BENCH_REFERENCE") or Path(__file__).resolve().parents[4] / "shared" / "reference"
+)
 VECTORS = FOLDER / "metric_vectors.npz"
 
 pytestmark = pytest.mark.skipif(

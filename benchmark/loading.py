@@ -1,0 +1,114 @@
+"""Reads samples ahead of their use, in worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import Sample
+from torch.utils.data import DataLoader
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def load_batches(samples: Sequence[Sample], batch_size: int, workers: int) -> Iterator[list[Sample]]:
+    """Samples with image and truth read, in order, in batches of one image shape.
+
+    A batch ends early where the next image has another shape.
+
+    Args:
+        samples: indexing gives a sample.
+        batch_size: the most samples a batch.
+        workers: processes that read ahead, each a few samples; 0 reads in this process.
+
+    Raises:
+        BenchError: what a sample's reader raised.
+    """
+    if batch_size < 1:
+        raise BenchError(f"batch size {batch_size}: must be at least 1")
+    batch: list[Sample] = []
+    for sample in ahead(_Read(samples), len(samples), workers):
+        if batch and (len(batch) == batch_size or sample.image.shape != batch[0].image.shape):
+            yield batch
+            batch = []
+        batch.append(sample)
+    if batch:
+        yield batch
+
+
+def to_batch(samples: Sequence[Sample], device: str | torch.device) -> torch.Tensor:
+    """float32 (B, C, *spatial) of samples of one shape."""
+    return torch.from_numpy(np.stack([sample.image for sample in samples])).to(device)
+
+
+def ahead(
+    function: Callable[[int], Result], count: int, workers: int, start: int = 0, depth: int = 2
+) -> Iterator[Result]:
+    """`function(start), ..., function(count - 1)` in order, computed ahead in worker processes.
+
+    Args:
+        function: picklable where the platform does not fork; a pure function of its argument.
+        count: where to end.
+        workers: processes; 0 computes in this process.
+        start: where to begin.
+        depth: results that a worker computes ahead.
+
+    Raises:
+        BenchError: the very error that the function raised in a worker.
+    """
+    loader: DataLoader[Any] = DataLoader(
+        _Guarded(function),  # type: ignore[arg-type]
+        batch_size=None,
+        sampler=range(start, count),
+        num_workers=min(workers, max(count - start, 0)),
+        prefetch_factor=depth if min(workers, count - start) > 0 else None,
+        collate_fn=_as_is,
+        # Its own generator: otherwise every loader draws from the global one, and a resumed run differs.
+        generator=torch.Generator(),
+    )
+    for result in loader:
+        if isinstance(result, _Failure):
+            raise result.error()
+        yield result
+
+
+@dataclass(frozen=True)
+class _Read:
+    samples: Sequence[Sample]
+
+    def __call__(self, index: int) -> Sample:
+        sample = self.samples[index]
+        _ = sample.image, sample.truth
+        return sample
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A BenchError on its way from a worker: DataLoader would wrap it in the text of its traceback."""
+
+    kind: type[BenchError]
+    args: tuple[Any, ...]
+
+    def error(self) -> BenchError:
+        # Not through the constructor: a subclass may take other arguments than the message.
+        return self.kind.__new__(self.kind, *self.args)
+
+
+@dataclass(frozen=True)
+class _Guarded(Generic[Result]):
+    function: Callable[[int], Result]
+
+    def __getitem__(self, index: int) -> Result | _Failure:
+        try:
+            return self.function(index)
+        except BenchError as error:
+            return _Failure(type(error), error.args)
+
+
+def _as_is(item: Item) -> Item:
+    return item

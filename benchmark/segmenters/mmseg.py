@@ -1,0 +1,462 @@
+"""Any encoder-decoder of mmsegmentation as a segmenter, named by its config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from safetensors.torch import save_file
+from segalarm.benchmark.checkpoints import load_strict, read_checkpoint
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import (
+    VOID,
+    Context,
+    DatasetInfo,
+    Features,
+    MonteCarlo,
+    Needs,
+    Prediction,
+    Preset,
+    Protocol,
+    Sample,
+    Segmenter,
+    SegmenterInfo,
+)
+from segalarm.benchmark.interfaces import Config as BaseConfig
+from segalarm.benchmark.segmenters.augment import Augment
+from segalarm.benchmark.segmenters.crops import Crops, balanced_weights
+from segalarm.benchmark.segmenters.inference import Runner
+from segalarm.benchmark.segmenters.network import Blueprint, Normalise, active_dropouts, read_blueprint
+from segalarm.benchmark.segmenters.stochastic import dropout_on, stable_seed, statistics
+from segalarm.benchmark.training import Objective, poly, seed_everything, train
+from torch import Tensor, nn
+
+WEIGHTS = "segmenter.safetensors"
+LONG_SIDE = 1000
+"""The most pixels of the long side of a scaled image, as StreetHazards' segmenter has it."""
+EDGE_WIDTH = 4
+"""Of the boundaries that PIDNet learns, in pixels, as its config has it."""
+
+
+class MMSegConfig(BaseConfig):
+    """Hyper-parameters of an mmsegmentation network.
+
+    Attributes:
+        config: a name of mmsegmentation's configs, or a path of a `.py` file.
+        pretrained: a checkpoint whose fitting weights the training starts from.
+        steps: updates of the weights.
+        crop: height and width of what is trained on; None for the first image's size.
+        gradient_accumulation: batches an update.
+        head_rate: factor on the learning rate of the heads.
+        class_weights: "balanced" weighs rare classes up; "config" keeps the config's.
+        loss: "config" keeps the config's; "cross-entropy" learns from all pixels where the config would
+            pick the hard ones (OHEM).
+        inference: the whole image, or a window that slides over it.
+        scales: short sides of the image whose softmax is averaged; empty for the image as it is.
+        dropout: ratio before the classifier; None leaves the config's.
+        divisor: images are padded to a multiple of it.
+    """
+
+    config: str
+    pretrained: Path | None = None
+    steps: int = Field(80_000, ge=1)
+    batch_size: int = Field(8, ge=1)
+    learning_rate: float = Field(0.01, gt=0)
+    optimizer: Literal["adamw", "sgd"] = "sgd"
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    warmup: int = Field(0, ge=0)
+    power: float = Field(0.9, ge=0)
+    clip: float | None = Field(None, gt=0)
+    head_rate: float = Field(1.0, gt=0)
+    crop: tuple[int, int] | None = None
+    augment: Augment = Augment()
+    class_weights: Literal["none", "balanced", "config"] = "config"
+    loss: Literal["config", "cross-entropy"] = "config"
+    gradient_accumulation: int = Field(1, ge=1)
+    inference: Literal["whole", "slide"] = "whole"
+    scales: tuple[int, ...] = ()
+    dropout: float | None = Field(None, ge=0, lt=1)
+    divisor: int = Field(32, ge=1)
+
+
+_FROM_SCRATCH: dict[str, Any] = {
+    "optimizer": "adamw",
+    "learning_rate": 2e-3,
+    "weight_decay": 0.01,
+    "warmup": 50,
+    "loss": "cross-entropy",
+    "class_weights": "balanced",
+}
+_SMALL = {**_FROM_SCRATCH, "crop": (256, 320), "batch_size": 6, "augment": {"scale": (0.6, 1.6)}}
+_MINI = {
+    **_FROM_SCRATCH,
+    "crop": (96, 160),
+    "batch_size": 8,
+    "steps": 600,
+    "augment": {"scale": (0.7, 1.5), "jitter": 0.5},
+}
+_SMOKE = {**_FROM_SCRATCH, "crop": (64, 64), "batch_size": 2, "steps": 8, "warmup": 0}
+
+
+class MMSegmenter(Segmenter):
+    """A network of mmsegmentation; `config` names it."""
+
+    Config: ClassVar[type[BaseConfig]] = MMSegConfig
+    name: ClassVar[str] = "mmseg"
+    full: ClassVar[Mapping[str, Any]] = {}
+    """What the network's authors used, where it differs from `MMSegConfig`."""
+    small_steps: ClassVar[int] = 2000
+    """Steps of the preset `small`: about a quarter of an hour on two cores."""
+    mini_steps: ClassVar[int] = 500
+    """Likewise on the generated data sets: about a minute."""
+    architecture: ClassVar[Mapping[str, Any]] = {}
+    """What no preset changes."""
+
+    def __init__(self, config: BaseConfig, dataset: DatasetInfo) -> None:
+        super().__init__(config, dataset)
+        self._runner: Runner | None = None
+
+    @classmethod
+    def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+        """Schedules: the authors', a quarter of an hour on two cores, seconds."""
+        if preset is Preset.FULL:
+            chosen = dict(cls.full)
+        elif preset is Preset.SMOKE:
+            chosen = dict(_SMOKE)
+        elif dataset.name.endswith("-mini"):
+            chosen = {**_MINI, "steps": cls.mini_steps}
+        else:
+            chosen = {**_SMALL, "steps": cls.small_steps}
+        return {**chosen, **cls.architecture}
+
+    @property
+    def settings(self) -> MMSegConfig:
+        """The configuration, typed."""
+        assert isinstance(self.config, MMSegConfig)
+        return self.config
+
+    @cached_property
+    def info(self) -> SegmenterInfo:
+        """Its facts; builds the network on the CPU to see whether it has dropout."""
+        with torch.random.fork_rng(devices=[]):
+            network = self._network if self._runner is not None else self._blueprint().build()
+        return SegmenterInfo(
+            self.name,
+            self.dataset.classes,
+            self.dataset.ndim,
+            has_dropout=bool(active_dropouts(network)),
+            has_logits=not self.settings.scales,
+        )
+
+    def fit(self, samples: Sequence[Sample], context: Context) -> None:
+        """Train on `samples`.
+
+        Raises:
+            BenchError: no samples, labels out of range, or a loss that is not finite.
+        """
+        settings = self.settings
+        if not len(samples):
+            raise BenchError(f"segmenter {self.name}: no training samples of {self.dataset.name}")
+        weights = self._class_weights(samples)
+        blueprint = self._blueprint(weights)
+        seed_everything(context.seed)
+        network: Any = blueprint.build()
+        network = network.to(memory_format=torch.channels_last)
+        self._start_from_pretrained(network, context)
+        normalise = Normalise(blueprint)
+        crops = Crops(
+            samples,
+            len(self.dataset.classes),
+            settings.batch_size,
+            settings.crop or _padded(samples[0].image.shape[1:], settings.divisor),
+            settings.augment,
+            context.seed,
+        )
+        objective: Objective[tuple[Tensor, Tensor]] = Objective(
+            _optimizer(network, settings),
+            partial(_losses, network, normalise),
+            poly(settings.steps, settings.power, settings.warmup),
+            settings.clip,
+        )
+        train(
+            f"train {self.name}",
+            {"network": network, "normalise": normalise},
+            [objective],
+            crops,
+            settings.steps,
+            context,
+            accumulate=settings.gradient_accumulation,
+        )
+        self._use(network, blueprint, context.device)
+
+    def save(self, folder: Path) -> None:
+        """Write the weights."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state = {
+            key: value.detach().cpu().contiguous().clone()
+            for key, value in self._network.state_dict().items()
+        }
+        save_file(state, folder / WEIGHTS)
+
+    def load(self, folder: Path, device: str) -> None:
+        """Read what `save` wrote."""
+        self._load_weights(folder / WEIGHTS, device)
+
+    def load_checkpoint(self, file: Path, device: str) -> None:
+        """Read a checkpoint of mmsegmentation or a bare state dict."""
+        self._load_weights(file, device)
+
+    @torch.inference_mode()
+    def predict(self, images: Tensor, keys: Sequence[str], needs: Needs, seed: int) -> list[Prediction]:
+        """Segment images of one size: float32 (B, 3, H, W) in [0, 1], RGB."""
+        size = (int(images.shape[2]), int(images.shape[3]))
+        logits, probabilities, features = self._segment(images, size, needs.features)
+        confidence, labels = probabilities.max(dim=1)
+        predictions = []
+        for index, key in enumerate(keys):
+            prediction = Prediction(labels[index], confidence[index])
+            if needs.logits and logits is not None:
+                prediction.logits = logits[index]
+            if needs.probabilities:
+                prediction.probabilities = probabilities[index]
+            prediction.features = {wanted: found[index] for wanted, found in features.items()}
+            if needs.monte_carlo:
+                passes = needs.monte_carlo
+                prediction.monte_carlo = self._monte_carlo(images[index : index + 1], size, key, seed, passes)
+            predictions.append(prediction)
+        return predictions
+
+    def _segment(
+        self, images: Tensor, size: tuple[int, int], wanted: frozenset[Features]
+    ) -> tuple[Tensor | None, Tensor, dict[Features, Tensor]]:
+        """Logits where there is one scale, probabilities, and the wanted features."""
+        runner = self._ready()
+        plain = {each.layer for each in wanted if not each.scales}
+        features: dict[Features, Tensor] = {}
+        logits: Tensor | None = None
+        if not self.settings.scales or plain:
+            logits, found = runner.logits(images, size, plain)
+            features.update({Features(layer): found[layer] for layer in plain})
+        for each in wanted:
+            if each.scales:
+                features[each] = self._averaged_features(images, size, each)
+        if not self.settings.scales:
+            assert logits is not None
+            return logits, torch.softmax(logits, dim=1), features
+        views = [_scaled(images, short) for short in self.settings.scales]
+        total = sum(torch.softmax(runner.logits(view, size)[0], dim=1) for view in views)
+        assert isinstance(total, Tensor)
+        return None, total / len(views), features
+
+    def _averaged_features(self, images: Tensor, size: tuple[int, int], wanted: Features) -> Tensor:
+        """Mean over scales, each brought to a quarter of the image's size."""
+        quarter = (-(-size[0] // 4), -(-size[1] // 4))
+        total: Tensor | None = None
+        for short in wanted.scales:
+            view = _scaled(images, short)
+            _, found = self._ready().logits(view, (int(view.shape[2]), int(view.shape[3])), {wanted.layer})
+            resized = F.interpolate(found[wanted.layer], quarter, mode="bilinear", align_corners=False)
+            total = resized if total is None else total.add_(resized)
+        assert total is not None
+        return total / len(wanted.scales)
+
+    def _monte_carlo(
+        self, image: Tensor, size: tuple[int, int], key: str, seed: int, passes: frozenset[int]
+    ) -> dict[int, MonteCarlo]:
+        runner = self._ready()
+        modules = [module for _, module in active_dropouts(runner.network)]
+        if not modules:
+            raise BenchError(
+                f"segmenter {self.name} has no dropout for Monte-Carlo passes: --set {self.name}.dropout=0.1"
+            )
+        views = [_scaled(image, short) for short in self.settings.scales] or [image]
+        draws = [runner.stochastic(view, size) for view in views]
+
+        def draw() -> Tensor:
+            probabilities = [torch.softmax(one()[0], dim=0) for one in draws]
+            return probabilities[0] if len(probabilities) == 1 else torch.stack(probabilities).mean(dim=0)
+
+        with dropout_on(modules, image.device, stable_seed(seed, key)):
+            return statistics(draw, passes)
+
+    def _blueprint(self, weights: Sequence[float] | Literal["config"] | None = None) -> Blueprint:
+        settings = self.settings
+        return read_blueprint(
+            settings.config,
+            len(self.dataset.classes),
+            settings.dropout,
+            weights,
+            plain_loss=settings.loss == "cross-entropy",
+        )
+
+    def _class_weights(self, samples: Sequence[Sample]) -> list[float] | Literal["config"] | None:
+        if self.settings.class_weights == "balanced":
+            return balanced_weights(samples, len(self.dataset.classes))
+        return "config" if self.settings.class_weights == "config" else None
+
+    def _start_from_pretrained(self, network: nn.Module, context: Context) -> None:
+        file = self.settings.pretrained
+        context.weights[self.name] = "none" if file is None else str(file)
+        if file is None:
+            return
+        own = network.state_dict()
+        # Files of a backbone alone name its layers without the prefix.
+        given = {
+            name: value for key, value in read_checkpoint(file).items() for name in (key, f"backbone.{key}")
+        }
+        fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+        encoder = [key for key in own if key.startswith("backbone.")]
+        if sum(key in fitting for key in encoder) < len(encoder) / 2:
+            raise BenchError(
+                f"{self.name}.pretrained: fewer than half of the backbone's weights are in {file}"
+            )
+        network.load_state_dict(fitting, strict=False)
+
+    def _load_weights(self, file: Path, device: str) -> None:
+        blueprint = self._blueprint()
+        network = blueprint.build()
+        state = read_checkpoint(file)
+        load_strict(network, {k: v for k, v in state.items() if not k.startswith("data_preprocessor.")}, file)
+        self._use(network, blueprint, device)
+
+    def _use(self, network: Any, blueprint: Blueprint, device: str) -> None:
+        network = network.to(device, memory_format=torch.channels_last).eval()
+        slide = self.settings.inference == "slide"
+        if slide:
+            _set_window(network, self.settings.crop)
+        normalise = Normalise(blueprint).to(device)
+        self._runner = Runner(network, normalise, len(self.dataset.classes), self.settings.divisor, slide)
+
+    def _ready(self) -> Runner:
+        if self._runner is None:
+            raise BenchError(f"segmenter {self.name} is neither trained nor loaded")
+        return self._runner
+
+    @property
+    def _network(self) -> nn.Module:
+        network: nn.Module = self._ready().network
+        return network
+
+
+class DDRNet(MMSegmenter):
+    """DDRNet-23-slim (Hong et al., 2021), with dropout before its classifier, which the config lacks."""
+
+    name: ClassVar[str] = "ddrnet"
+    full: ClassVar[Mapping[str, Any]] = {"steps": 120_000, "batch_size": 12}
+    small_steps: ClassVar[int] = 2600
+    mini_steps: ClassVar[int] = 700
+    architecture: ClassVar[Mapping[str, Any]] = {
+        "config": "ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024",
+        "dropout": 0.1,
+    }
+
+
+class SegFormer(MMSegmenter):
+    """SegFormer (Xie et al., 2021) with MiT-B0."""
+
+    name: ClassVar[str] = "segformer"
+    full: ClassVar[Mapping[str, Any]] = {
+        "steps": 160_000,
+        "optimizer": "adamw",
+        "learning_rate": 6e-5,
+        "weight_decay": 0.01,
+        "warmup": 1500,
+        "power": 1.0,
+        "head_rate": 10.0,
+    }
+    small_steps: ClassVar[int] = 1300
+    mini_steps: ClassVar[int] = 400
+    architecture: ClassVar[Mapping[str, Any]] = {"config": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024"}
+
+
+class DeepLabV3Plus(MMSegmenter):
+    """DeepLabV3+ (Chen et al., 2018) with ResNet-18."""
+
+    name: ClassVar[str] = "deeplabv3plus-r18"
+    small_steps: ClassVar[int] = 450
+    mini_steps: ClassVar[int] = 150
+    architecture: ClassVar[Mapping[str, Any]] = {
+        "config": "deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024"
+    }
+
+
+def _losses(network: Any, normalise: Normalise, batch: tuple[Tensor, Tensor], step: int) -> dict[str, Tensor]:
+    """The network's own losses: images (B, 3, H, W) in [0, 1], labels (B, H, W)."""
+    images, labels = batch
+    found = network.loss(normalise(images), _data_samples(network, labels))
+    return {
+        key: torch.stack(tuple(value)).sum() if isinstance(value, list | tuple) else value
+        for key, value in found.items()
+        if "loss" in key  # the rest is logged by mmengine, not minimised
+    }
+
+
+def _data_samples(network: Any, labels: Tensor) -> list[Any]:
+    from mmengine.structures import PixelData
+    from mmseg.datasets.transforms import GenerateEdge
+    from mmseg.structures import SegDataSample
+
+    shape = tuple(labels.shape[1:])
+    edges = GenerateEdge(EDGE_WIDTH, VOID) if type(network.decode_head).__name__ == "PIDHead" else None
+    samples = []
+    for label in labels:
+        sample = SegDataSample(metainfo={"img_shape": shape, "pad_shape": shape, "ori_shape": shape})
+        sample.gt_sem_seg = PixelData(data=label[None])
+        if edges is not None:
+            edge = edges.transform({"img_shape": shape, "gt_seg_map": label.cpu().numpy()})["gt_edge_map"]
+            sample.gt_edge_map = PixelData(
+                data=torch.from_numpy(edge.astype(np.int64))[None].to(label.device)
+            )
+        samples.append(sample)
+    return samples
+
+
+def _optimizer(network: nn.Module, settings: MMSegConfig) -> torch.optim.Optimizer:
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for key, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault(("head" in key.partition(".")[0], parameter.ndim > 1), []).append(parameter)
+    options = [
+        {
+            "params": parameters,
+            "lr": settings.learning_rate * (settings.head_rate if head else 1.0),
+            # Norms and biases are not pulled to zero.
+            "weight_decay": settings.weight_decay if matrix else 0.0,
+        }
+        for (head, matrix), parameters in groups.items()
+    ]
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(options, lr=settings.learning_rate, fused=True)
+    return torch.optim.SGD(options, lr=settings.learning_rate, momentum=settings.momentum, fused=True)
+
+
+def _set_window(network: Any, crop: tuple[int, int] | None) -> None:
+    """The sliding window: the config's own, else the training crop with a third of overlap."""
+    from mmengine.config import ConfigDict
+
+    given = network.test_cfg or {}
+    window = given.get("crop_size") or crop
+    if window is None:
+        raise BenchError("inference=slide needs a window: set crop to its height and width")
+    stride = given.get("stride") or tuple(max(1, length * 2 // 3) for length in window)
+    network.test_cfg = ConfigDict(mode="slide", crop_size=tuple(window), stride=tuple(stride))
+
+
+def _padded(shape: Sequence[int], divisor: int) -> tuple[int, int]:
+    height, width = (-(-length // divisor) * divisor for length in shape)
+    return height, width
+
+
+def _scaled(images: Tensor, short: int) -> Tensor:
+    """Resize so that the short side is `short`, the long at most `LONG_SIDE`, both multiples of 8."""
+    height, width = images.shape[2:]
+    factor = min(short / min(height, width), LONG_SIDE / max(height, width))
+    size = _padded((int(height * factor), int(width * factor)), 8)
+    return F.interpolate(images, size, mode="bilinear", align_corners=False)

@@ -1,0 +1,60 @@
+"""Monte-Carlo dropout: statistics over stochastic passes, streamed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+import torch
+from segalarm.benchmark.interfaces import MonteCarlo
+from torch import Tensor, nn
+
+
+def stable_seed(seed: int, key: str) -> int:
+    """A 63-bit seed that depends on the run's seed and the sample's key, the same on every machine."""
+    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") >> 1
+
+
+@contextmanager
+def dropout_on(modules: Collection[nn.Module], device: torch.device, seed: int) -> Iterator[None]:
+    """The given modules drop, from a generator seeded anew; the global one is put back afterwards.
+
+    Everything else stays as it is: batch norm keeps its running statistics.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        try:
+            for module in modules:
+                module.train()
+            yield
+        finally:
+            for module in modules:
+                module.eval()
+
+
+def statistics(draw: Callable[[], Tensor], passes: Collection[int]) -> dict[int, MonteCarlo]:
+    """Statistics over the first n draws, for every n in `passes`.
+
+    Args:
+        draw: a softmax, float32 (L, *spatial), that this function may overwrite.
+        passes: numbers of passes.
+    """
+    found: dict[int, MonteCarlo] = {}
+    total: Tensor | None = None
+    square: Tensor | None = None
+    entropy: Tensor | None = None
+    for done in range(1, max(passes) + 1):
+        probability = draw()
+        if total is None or square is None or entropy is None:
+            total, square = torch.zeros_like(probability), torch.zeros_like(probability)
+            entropy = torch.zeros_like(probability[0])
+        total += probability
+        square.addcmul_(probability, probability)
+        # entr(p) = -p log p, and 0 at 0.
+        entropy += torch.special.entr(probability).sum(dim=0)
+        if done in passes:
+            found[done] = MonteCarlo(done, total / done, entropy / done, square / done)
+    return found

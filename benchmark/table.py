@@ -1,0 +1,191 @@
+"""Records to tables: published and measured numbers side by side. Reads nothing but records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from segalarm.benchmark.errors import UnknownNameError
+from segalarm.benchmark.interfaces import Preset, Protocol
+from segalarm.benchmark.record import Record
+from segalarm.benchmark.tables.caption import describe, measured_facts, published_facts, tell_apart
+from segalarm.benchmark.tables.cells import mark_best, measure
+from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Source, Table
+from segalarm.benchmark.tables.grouping import Setting, group_records, runs_of
+from segalarm.benchmark.tables.render import FORMATS, render
+from segalarm.benchmark.tables.spec import Metric, RowSpec, Section, TableSpec
+
+__all__ = ["AGGREGATIONS", "FORMATS", "Metric", "Section", "Table", "TableSpec", "build_table", "render"]
+
+AGGREGATIONS = ("per-image", "pooled")
+
+
+def build_table(
+    spec: TableSpec,
+    records: Iterable[Record],
+    *,
+    dataset: str | None = None,
+    variant: str | None = None,
+    protocol: Protocol | str | None = None,
+    preset: Preset | str | None = None,
+    aggregation: str | None = None,
+) -> Table:
+    """Fill a table.
+
+    Runs on the release stand beside the published numbers. Runs on anything else (a variant, a generated data
+    set) make grids of their own below the published ones. Runs that differ in data, protocol, preset or
+    precision make separate grids; those that differ in configuration, separate rows.
+
+    Args:
+        dataset, variant, protocol, preset: keep the records that have it; `dataset` may be one that the
+            table does not name.
+        aggregation: "per-image" or "pooled", instead of what each metric of the pixel tasks is published in.
+
+    Raises:
+        UnknownNameError: no such aggregation.
+    """
+    if aggregation is not None and aggregation not in AGGREGATIONS:
+        raise UnknownNameError("aggregation", aggregation, AGGREGATIONS)
+    tasks = {section.task for section in spec.sections}
+    datasets = {dataset} if dataset else {spec.release, *spec.minis}
+    methods = {row.method for row in spec.published_rows}
+    of_task = [record for record in records if record.identity.task in tasks]
+    of_data = [record for record in of_task if record.identity.dataset in datasets]
+    kept = [
+        record
+        for record in of_data
+        if (variant is None or record.identity.variant == variant)
+        and (protocol is None or record.identity.protocol == protocol)
+        and (preset is None or record.identity.preset == preset)
+        and (spec.others or record.identity.method in methods)
+    ]
+    builder = _Builder(spec, aggregation, kept, dataset, bool(variant))
+    blocks = tuple(block for section in spec.sections for block in builder.section(section))
+    return Table(spec, tell_apart(blocks), _hints(spec, of_data, kept, dataset))
+
+
+def _hints(
+    spec: TableSpec, of_data: Sequence[Record], kept: Sequence[Record], dataset: str | None
+) -> tuple[str, ...]:
+    if kept:
+        return ()
+    if of_data:
+        left = Counter(f"protocol {r.identity.protocol}, preset {r.identity.preset}" for r in of_data)
+        found = "; ".join(f"{number} with {what}" for what, number in sorted(left.items()))
+        return (f"No record is as asked for. There are others: {found}.",)
+    name = dataset or next(iter(spec.minis), spec.release)
+    tasks = " ".join(f"--task {section.task}" for section in spec.sections)
+    return (f"Nothing measured yet. Fill this table: bench run --dataset {name} {tasks}",)
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """Builds the grids of a table. `dataset`, `variant`: as asked for."""
+
+    spec: TableSpec
+    aggregation: str | None
+    records: Sequence[Record]
+    dataset: str | None
+    variant: bool
+
+    def section(self, section: Section) -> list[Block]:
+        """The grids of one section: published ones first, then those that are not of the release."""
+        groups = group_records(r for r in self.records if r.identity.task is section.task)
+        beside: list[Block] = []
+        below: list[Block] = []
+        for (_, segmenter, setting), records in sorted(groups.items(), key=self._order):
+            published = self._is_release(setting) and segmenter in self.spec.segmenters
+            block = self._measured(section, segmenter, setting, records, published)
+            (beside if published else below).append(block)
+        filled = {block.facts["segmenter"] for block in beside}
+        for segmenter in self.spec.segmenters:
+            if segmenter not in filled:
+                beside.append(self._published(section, segmenter))
+        places = {name: place for place, name in enumerate(self.spec.segmenters)}
+        beside.sort(key=lambda block: places[block.facts["segmenter"]])
+        if not below and not self.records and self.dataset not in (None, self.spec.release):
+            below.append(self._nothing(section))
+        return [block for block in [*beside, *below] if block.lines]
+
+    def _order(self, item: tuple[tuple[object, str, Setting], object]) -> tuple[object, ...]:
+        (_, segmenter, setting), _ = item
+        known = self.spec.segmenters
+        place = known.index(segmenter) if segmenter in known else len(known)
+        return (setting.dataset != self.spec.release, *setting.order, place, segmenter)
+
+    def _is_release(self, setting: Setting) -> bool:
+        data = (setting.dataset, setting.variant, setting.train_dataset, setting.train_variant)
+        return data == (self.spec.release, None, self.spec.release, None)
+
+    def _columns(self, section: Section, sources: Sequence[Source]) -> tuple[Column, ...]:
+        return tuple(
+            Column(metric if source == "published" else self._aggregated(metric), source)
+            for metric in section.metrics
+            for source in sources
+        )
+
+    def _aggregated(self, metric: Metric) -> Metric:
+        if self.aggregation is None or metric.aggregation not in AGGREGATIONS:
+            return metric
+        return replace(metric, aggregation=self.aggregation)
+
+    def _published(self, section: Section, segmenter: str) -> Block:
+        """The published rows, with measured columns to fill where runs on the release were asked for or none."""
+        asked = self.dataset == self.spec.release or self.dataset is None
+        fillable = asked and not self.records and not self.variant
+        columns = self._columns(section, ("published", "measured") if fillable else ("published",))
+        facts = published_facts(self.spec, section, segmenter)
+        lines = [
+            line
+            for row in self.spec.rows(section.task, segmenter)
+            for line in self._lines(section, segmenter, row, [], columns)
+        ]
+        return self._block(facts, columns, lines)
+
+    def _nothing(self, section: Section) -> Block:
+        columns = self._columns(section, ("measured",))
+        facts = {"section": section.title, "task": section.task.value, "dataset": self.dataset, "segmenter": None}
+        lines = [
+            line
+            for row in self.spec.rows(section.task, "")
+            for line in self._lines(section, "", row, [], columns)
+        ]
+        return self._block(facts, columns, list({line.label: line for line in lines}.values()))
+
+    def _measured(
+        self, section: Section, segmenter: str, setting: Setting, records: Sequence[Record], published: bool
+    ) -> Block:
+        sources: tuple[Source, ...] = ("published", "measured") if published else ("measured",)
+        columns = self._columns(section, sources)
+        rows = self.spec.rows(section.task, segmenter)
+        runs = runs_of(records, rows)
+        lines = []
+        for row in rows:
+            mine = [(run.label, run.records) for run in runs if run.row == row]
+            lines += self._lines(section, segmenter, row, mine, columns)
+        for run in runs:
+            if run.row is None:
+                lines.append(self._line(run.label, run.method, False, None, run.records, columns))
+        facts = measured_facts(section, segmenter, setting, records, self._is_release(setting))
+        return self._block(facts, columns, lines)
+
+    def _lines(
+        self,
+        section: Section,
+        segmenter: str,
+        row: RowSpec,
+        runs: Sequence[tuple[str, Sequence[Record]]],
+        columns: Sequence[Column],
+    ) -> list[Line]:
+        """A row of the paper: a line, or one a configuration where several fit; published numbers on the first."""
+        known = self.spec.published_row(section.task, segmenter, row.label)
+        values = known.values if known else {}
+        lines = []
+        for place, (label, records) in enumerate(runs or [(row.label, ())]):
+            numbers = values if place == 0 else {}
+            lines.append(self._line(label, row.method, True, numbers, records, columns))
+        shows_published = any(column.source == "published" for column in columns)
+        if known and known.footnote and shows_published:
+            lines[0] = replace(lines[0], notes=(f"Published: {known.footnote}",))
+        return lines

@@ -1,0 +1,96 @@
+"""One number of a table from the records of its seeds, and which of a column is best."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+
+from segalarm.benchmark.record import Record
+from segalarm.benchmark.tables.content import Cell, Column, Line
+from segalarm.benchmark.tables.spec import Metric
+
+
+def measure(records: Sequence[Record], metric: Metric, decimals: int) -> Cell:
+    """The mean over the seeds of one configuration; a reason where there is none.
+
+    Args:
+        records: at least one, differing in nothing but the seed.
+        decimals: as printed; a pooled value whose error bound could show in them gets a footnote.
+    """
+    done = [record for record in records if record.status == "ok"]
+    troubles = _troubles(records)
+    if not done:
+        failed = any(record.status == "failed" for record in records)
+        return Cell("failed" if failed else "skipped", notes=troubles)
+    values = [record.metrics.get(metric.aggregation, {}).get(metric.name) for record in done]
+    known = [value * 100 for value in values if value is not None]
+    if not known:
+        return Cell("missing", notes=(*troubles, f"The record has no {metric.aggregation} {metric.name}."))
+    defined = [value for value in known if math.isfinite(value)]
+    if not defined:
+        return Cell("undefined", notes=(*troubles, f"{metric.name} has no value on this data."))
+    if len(defined) < len(done):
+        troubles += (f"{len(done) - len(defined)} of {len(done)} seeds have no {metric.name}.",)
+    return Cell(
+        "value",
+        value=statistics.fmean(defined),
+        std=statistics.stdev(defined) if len(defined) > 1 else None,
+        n=len(defined),
+        interval=_interval(done[0], metric) if len(records) == 1 else None,
+        notes=(*troubles, *_bound(done, metric, decimals)),
+    )
+
+
+def mark_best(lines: Sequence[Line], columns: Sequence[Column], decimals: int) -> tuple[Line, ...]:
+    """Mark the best number of every column as printed; ties all. A lone number is no best."""
+    best: list[float | None] = []
+    for place, column in enumerate(columns):
+        shown = [_shown(line.cells[place], decimals) for line in lines]
+        values = [value for value in shown if value is not None]
+        pick = max if column.metric.higher_is_better else min
+        best.append(pick(values) if len(values) > 1 else None)
+    return tuple(
+        replace(
+            line,
+            cells=tuple(
+                replace(cell, best=best[place] is not None and _shown(cell, decimals) == best[place])
+                for place, cell in enumerate(line.cells)
+            ),
+        )
+        for line in lines
+    )
+
+
+def _shown(cell: Cell, decimals: int) -> float | None:
+    return None if cell.value is None else float(f"{cell.value:.{decimals}f}")
+
+
+def _troubles(records: Sequence[Record]) -> tuple[str, ...]:
+    """Why records are not "ok", each reason once."""
+    reasons: dict[tuple[str, str], list[int]] = {}
+    for record in records:
+        if record.status != "ok":
+            reasons.setdefault((record.status, record.reason or ""), []).append(record.identity.seed)
+    lines = []
+    for (status, reason), seeds in reasons.items():
+        which = f" (seed {', '.join(map(str, seeds))})" if len(records) > 1 else ""
+        lines.append(f"{status.capitalize()}{which}: {reason}")
+    return tuple(lines)
+
+
+def _interval(record: Record, metric: Metric) -> tuple[float, float] | None:
+    found = record.intervals.get(metric.aggregation, {}).get(metric.name)
+    if found is None or not all(map(math.isfinite, found)):
+        return None
+    return found[0] * 100, found[1] * 100
+
+
+def _bound(records: Sequence[Record], metric: Metric, decimals: int) -> tuple[str, ...]:
+    if metric.aggregation != "pooled":
+        return ()
+    bound = 100 * max(record.error_bounds.get(metric.name, 0.0) for record in records)
+    if not bound > 0.5 * 10**-decimals:
+        return ()
+    return (f"Pooled {metric.name} is exact to ±{bound:.2g}.",)

@@ -1,0 +1,68 @@
+"""The tables of the paper (Xia, Zhang et al., ECCV 2020), with the aggregation that each prints."""
+
+from segalarm.benchmark.interfaces import Task
+from segalarm.benchmark.tables.spec import Metric, Section, TableSpec
+
+QUALITY = (
+    Metric("MAE", False, "per-class"),
+    Metric("STD", False, "per-class"),
+    Metric("Pearson", True, "per-class"),
+    Metric("Spearman", True, "per-class"),
+)
+ANOMALY = (
+    Metric("FPR95", False, "per-image"),
+    Metric("AUROC", True, "per-image"),
+    Metric("AUPR", True, "per-image"),
+)
+# The published code pools all pixels for three of the four, and averages FPR95 over images.
+PIXEL = (
+    Metric("AP-Error", True, "pooled"),
+    Metric("AP-Success", True, "pooled"),
+    Metric("AUROC", True, "pooled"),
+    Metric("FPR95", False, "per-image"),
+)
+
+TABLE1 = TableSpec(
+    name="table1",
+    title="Table 1. Failure detection on Cityscapes",
+    release="cityscapes",
+    minis=("cityscapes-mini",),
+    sections=(
+        Section(Task.IMAGE_FAILURE, "image level", QUALITY),
+        Section(Task.PIXEL_FAILURE, "pixel level", PIXEL),
+    ),
+    segmenters=("fcn8s", "deeplab"),
+    published="segalarm.results:published/table1.csv",
+    decimals=2,
+)
+TABLE2 = TableSpec(
+    name="table2",
+    title="Table 2. Failure detection on pancreatic tumour segmentation (MSD)",
+    release="msd-pancreas",
+    minis=("msd-pancreas-mini",),
+    sections=(Section(Task.IMAGE_FAILURE, "Dice of the tumour", QUALITY),),
+    segmenters=("ah-net",),
+    published="segalarm.results:published/table2.csv",
+    decimals=2,
+)
+TABLE3 = TableSpec(
+    name="table3",
+    title="Table 3. Anomaly segmentation on StreetHazards",
+    release="streethazards",
+    minis=("streethazards-mini",),
+    sections=(Section(Task.ANOMALY, "anomaly segmentation", ANOMALY),),
+    segmenters=("pspnet",),
+    published="segalarm.results:published/table3.csv",
+)
+TABLE4 = TableSpec(
+    name="table4",
+    title="Table 4. SynthCP on StreetHazards over the threshold t of its post-processing",
+    release="streethazards",
+    minis=("streethazards-mini",),
+    sections=(Section(Task.ANOMALY, "anomaly segmentation", ANOMALY),),
+    segmenters=("pspnet",),
+    published="segalarm.results:published/table4.csv",
+    row_title="t",
+    transposed=True,
+    others=False,
+)

