@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Protocol, Sample, Scores, Task
 from segalarm.benchmark.metrics import (

@@ -11,7 +11,6 @@ import pluggy
 
 if TYPE_CHECKING:
     import click
-
     from segalarm.benchmark.plugins import Register
 
 hookspec = pluggy.HookspecMarker("segalarm")

@@ -15,7 +15,6 @@ from importlib.metadata import entry_points, version
 from typing import Any
 
 import pluggy
-
 from segalarm.benchmark import hookspecs
 from segalarm.benchmark.errors import BenchError, UnknownNameError
 from segalarm.benchmark.interfaces import Task

@@ -26,7 +26,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import to_jsonable_python
-
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Preset, Protocol, Task
 from segalarm.benchmark.store import canonical, key_of, write_atomically

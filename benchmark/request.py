@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ValidationError
-
 from segalarm.benchmark.errors import BenchError, UnknownNameError
 from segalarm.benchmark.interfaces import Config, DatasetInfo, Method, Preset, Protocol, Segmenter, Task
 

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-
 from segalarm.benchmark.errors import BenchError
 
 VERSION = 1

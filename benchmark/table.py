@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from segalarm.benchmark.errors import UnknownNameError
 from segalarm.benchmark.interfaces import Preset, Protocol
 from segalarm.benchmark.record import Record
-from segalarm.benchmark.tables.caption import describe, measured_facts, published_facts, tell_apart
-from segalarm.benchmark.tables.cells import mark_best, measure
-from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Source, Table
+from segalarm.benchmark.tables.caption import measured_facts, published_facts, tell_apart
+from segalarm.benchmark.tables.content import Block, Column, Line, Source, Table
 from segalarm.benchmark.tables.grouping import Setting, group_records, runs_of
 from segalarm.benchmark.tables.render import FORMATS, render
 from segalarm.benchmark.tables.spec import Metric, RowSpec, Section, TableSpec

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from pydantic import Field
-
 from segalarm.benchmark.interfaces import (
     Config,
     Context,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-
 from segalarm.benchmark.interfaces import Context, Item, Method, Needs, Scores
 
 

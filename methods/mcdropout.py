@@ -5,7 +5,6 @@ from typing import Literal
 
 import torch
 from pydantic import Field
-
 from segalarm.benchmark.interfaces import (
     Config,
     Context,
