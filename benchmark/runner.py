@@ -1,0 +1,302 @@
+"""The pipeline: data, segmenter, one pass over the test set for all methods, records."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
+from segalarm.benchmark.interfaces import VOID, Context, Item, Labels, Needs, Sample
+from segalarm.benchmark.loading import load_batches, to_batch
+from segalarm.benchmark.metrics import ConfusionState
+from segalarm.benchmark.plan import Cell, Group, groups
+from segalarm.benchmark.plugins import Registry
+from segalarm.benchmark.record import Git, Plugin, Provenance, Record
+from segalarm.benchmark.request import Request
+from segalarm.benchmark.store import Store, key_of
+
+T = TypeVar("T")
+Track = Callable[[Iterable[T], str, int | None], Iterable[T]]
+LIBRARIES = ("torch", "torchvision", "mmsegmentation", "mmcv-lite", "mmengine", "numpy", "scipy", "lightning-fabric")
+BATCH = 4
+
+
+@dataclass
+class Outcome:
+    """What a run did. `errors`: what could not even be planned, with the reason."""
+
+    cells: list[Cell] = field(default_factory=list)
+    errors: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything went wrong."""
+        return bool(self.errors) or any(cell.state == "failed" for cell in self.cells)
+
+
+def run(request: Request, registry: Registry, track: Track[Any], say: Callable[[str], None]) -> Outcome:
+    """Run all cells; one that fails does not stop the others.
+
+    Args:
+        track: wraps an iterable in a progress bar: `track(iterable, description, total)`.
+        say: shows a line to the user.
+
+    Raises:
+        BenchError: the request as a whole is at fault (an unknown name, an unusable workspace).
+    """
+    store = Store(request.workspace, say)
+    device = pick_device(request.device)
+    outcome = Outcome()
+    for group in groups(request, registry):
+        if isinstance(group, tuple):
+            outcome.errors.append((group[0], str(group[1])))
+            continue
+        outcome.cells += group.cells
+        _Pass(request, group, store, device, track).run()
+    return outcome
+
+
+def describe(request: Request, registry: Registry) -> Outcome:
+    """What `run` would do, without doing it. The stages are the cells; see also `stages`."""
+    outcome = Outcome()
+    for group in groups(request, registry):
+        if isinstance(group, tuple):
+            outcome.errors.append((group[0], str(group[1])))
+        else:
+            outcome.cells += group.cells
+    return outcome
+
+
+def pick_device(name: str) -> str:
+    """A torch device; "auto" is the first GPU, else the CPU.
+
+    Raises:
+        BenchError: the device is absent.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda"):
+        index = int(name.partition(":")[2] or 0)
+        if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            raise BenchError(f"--device {name}: this machine has {count} GPUs that torch can use; try --device cpu")
+    return name
+
+
+class _Pass:
+    """One group: its segmenter, and one pass over the test set for all its waiting cells."""
+
+    def __init__(
+        self, request: Request, group: Group, store: Store, device: str, track: Track[Any]
+    ) -> None:
+        self.request = request
+        self.group = group
+        self.store = store
+        self.device = device
+        self.track = track
+        self.timings: dict[str, float] = {}
+        self.cell_seconds: dict[int, float] = {}
+        self.confusion: ConfusionState | None = None
+        self.weights: dict[str, str] = {}
+        info = group.data.dataset.info
+        if group.train.dataset.info.classes == info.classes and info.classes:
+            self.confusion = ConfusionState(len(info.classes), VOID)
+
+    def run(self) -> None:
+        """Run what waits; write a record for every cell that is not cached."""
+        if self.group.waiting:
+            try:
+                self._segmenter()
+                self._score()
+            except Exception as error:
+                for cell in self.group.waiting:
+                    self._fail(cell, error)
+        for cell in self.group.cells:
+            if cell.state == "skipped":
+                cell.record = self._record(cell, None).save(self.request.record_folder)
+
+    def _segmenter(self) -> None:
+        """Train the segmenter, or take it from the store."""
+        group = self.group
+
+        def build(folder: Path, scratch: Path) -> None:
+            if self.request.checkpoint is not None:
+                group.segmenter.load_checkpoint(self.request.checkpoint, self.device)
+            else:
+                group.segmenter.fit(group.train.train, self._context(scratch, int(group.segmenter_facts["seed"])))
+            group.segmenter.save(folder)
+
+        start = time.perf_counter()
+        folder = self.store.get("segmenter", group.segmenter_facts, build)
+        group.segmenter.load(folder, self.device)
+        self.timings["segmenter"] = time.perf_counter() - start
+
+    def _context(self, scratch: Path, seed: int) -> Context:
+        group = self.group
+
+        def artifact(name: str, config: Mapping[str, Any], build: Callable[[Path, Path], None]) -> Path:
+            facts = {
+                "config": dict(config),
+                "train": group.train.facts("train"),
+                "preset": group.preset,
+                "protocol": self.request.protocol,
+                "seed": seed,
+            }
+            return self.store.get(name, facts, build)
+
+        return Context(
+            info=group.data.dataset.info,
+            device=self.device,
+            precision=self.request.precision,
+            seed=seed,
+            preset=group.preset,
+            protocol=self.request.protocol,
+            workspace=scratch,
+            segmenter=group.segmenter,
+            track=self.track,
+            artifact=artifact,
+            weights=self.weights,
+        )
+
+    def _score(self) -> None:
+        """One pass over the test set; scores meet ground truth in the evaluators alone."""
+        group, info = self.group, self.group.data.dataset.info
+        evaluators = {
+            id(cell): make_evaluator(cell.identity.task, info, self.request.protocol) for cell in group.waiting
+        }
+        self.cell_seconds = dict.fromkeys(evaluators, 0.0)
+        needs = reduce(Needs.__or__, (cell.method.needs() for cell in group.waiting), Needs())
+        context = self._context(self.store.root / "unfinished" / key_of(group.segmenter_facts), group.seed)
+        batches = load_batches(group.data.test, BATCH, self.request.workers)
+        images = self.track(
+            (batch for batch in batches), f"{info.name}: scoring", -(-len(group.data.test) // BATCH)
+        )
+        start, predicting = time.perf_counter(), 0.0
+        for batch in images:
+            began = time.perf_counter()
+            predictions = group.segmenter.predict(
+                to_batch(batch, self.device), [sample.key for sample in batch], needs, group.seed
+            )
+            labels = [prediction.labels.cpu().numpy() for prediction in predictions]
+            predicting += time.perf_counter() - began
+            items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
+            if self.confusion is not None:
+                for sample, label in zip(batch, labels, strict=True):
+                    truth = sample.truth
+                    shown = truth.label if truth.valid.all() else truth.label.copy()
+                    shown[~truth.valid] = VOID
+                    self.confusion.update(sample.key, label, shown)
+            for cell in group.waiting:
+                self._score_batch(cell, evaluators[id(cell)], batch, items, labels, context)
+            if not group.waiting:
+                return
+        self.timings["predict"] = predicting
+        self.timings["pass"] = time.perf_counter() - start
+        for cell in group.waiting:
+            try:
+                evaluation = evaluators[id(cell)].result()
+            except Exception as error:
+                self._fail(cell, error)
+            else:
+                cell.state = "ok"
+                cell.record = self._record(cell, evaluation).save(self.request.record_folder)
+
+    def _score_batch(
+        self,
+        cell: Cell,
+        evaluator: Evaluator,
+        batch: list[Sample],
+        items: list[Item],
+        labels: list[Labels],
+        context: Context,
+    ) -> None:
+        began = time.perf_counter()
+        try:
+            scores = cell.method.score(items, context)
+            for sample, label, score in zip(batch, labels, scores, strict=True):
+                evaluator.update(sample, label, score)
+        except Exception as error:
+            self._fail(cell, error)
+        self.cell_seconds[id(cell)] += time.perf_counter() - began
+
+    def _fail(self, cell: Cell, error: Exception) -> None:
+        known = isinstance(error, BenchError)
+        cell.state = "failed"
+        cell.reason = str(error) if known else f"{type(error).__name__}: {error}"
+        extra = {} if known else {"traceback": "".join(traceback.format_exception(error))}
+        cell.record = self._record(cell, None, extra).save(self.request.record_folder)
+
+    def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
+        group, facts = self.group, dict(extra or {})
+        if found is not None and self.confusion is not None:
+            iou = self.confusion.per_class()
+            names = group.data.dataset.info.classes
+            facts["segmenter"] = {
+                "mIoU": _number(self.confusion.compute()),
+                "IoU": {name: _number(value) for name, value in zip(names, iou, strict=True)},
+            }
+        seconds = self.cell_seconds.get(id(cell))
+        return Record(
+            identity=cell.identity,
+            status=cell.state,  # type: ignore[arg-type]
+            reason=cell.reason,
+            provenance=self._provenance(cell),
+            metrics=found.metrics if found else {},
+            error_bounds=found.error_bounds if found else {},
+            intervals=found.intervals if found else {},
+            per_class=found.per_class if found else {},
+            per_image=found.per_image if found else {},
+            counts=found.counts if found else {},
+            timings={**self.timings, **({} if seconds is None else {"score": seconds})},
+            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            extra=facts,
+        )
+
+    def _provenance(self, cell: Cell) -> Provenance:
+        group = self.group
+        cuda = self.device.startswith("cuda")
+        return Provenance(
+            method=Plugin(plugin=cell.entry.plugin, version=cell.entry.version),
+            dataset=Plugin(plugin=group.data.entry.plugin, version=group.data.entry.version),
+            segmenter=Plugin(plugin=group.segmenter_entry.plugin, version=group.segmenter_entry.version),
+            segalarm=version("segalarm"),
+            code_hash=cell.code,
+            git=git_state(),
+            libraries={name: version(name) for name in LIBRARIES},
+            python=platform.python_version(),
+            platform=platform.platform(),
+            device=self.device,
+            device_name=torch.cuda.get_device_name(self.device) if cuda else platform.processor() or "cpu",
+            precision=self.request.precision,
+            weights=dict(self.weights),
+        )
+
+
+def git_state() -> Git | None:
+    """The checkout that this package runs from, or None where it is installed."""
+    root = Path(__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        asked = {"cwd": root, "capture_output": True, "text": True, "check": True}
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], **asked).stdout.strip()  # type: ignore[call-overload]
+        changed = subprocess.run(["git", "status", "--porcelain"], **asked).stdout  # type: ignore[call-overload]
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return Git(commit=commit, dirty=bool(changed))
+
+
+def _number(value: float) -> float | None:
+    return None if value != value else float(value)

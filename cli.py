@@ -1,0 +1,204 @@
+"""The `bench` command: parses, calls, prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import Preset, Protocol, Task
+from segalarm.benchmark.plugins import KINDS, collision, load_registry
+
+WORKSPACE = Path.home() / ".cache" / "segalarm"
+
+
+def home() -> Path:
+    """The default workspace."""
+    return Path(os.environ.get("BENCH_HOME") or WORKSPACE)
+
+
+class Group(click.Group):
+    """Shows a `BenchError` as one message, exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except BenchError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=Group)
+@click.version_option(package_name="segalarm")
+def main() -> None:
+    """Benchmark of failure detection and anomaly segmentation.
+
+    \b
+    bench run --method msp,entropy --dataset streethazards-mini
+    bench table 3
+    """
+
+
+def names(text: str | None) -> tuple[str, ...]:
+    """Comma-separated names; "all" or nothing is the empty tuple."""
+    if text is None or text == "all":
+        return ()
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def named(values: tuple[str, ...]) -> dict[str, str]:
+    """`VALUE` or `DATASET=VALUE`, repeated; the key "" stands for every data set."""
+    pairs = (value.rpartition("=") for value in values)
+    return {name: text for name, _, text in pairs}
+
+
+@main.command("list")
+@click.argument("kind", type=click.Choice(KINDS), required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_names(kind: str | None, as_json: bool) -> None:
+    """List what is installed, with the plugin that supplies it.
+
+    \b
+    bench list methods
+    bench list --json
+    """
+    from tabulate import tabulate
+
+    registry = load_registry()
+    rows = []
+    for entry in registry:
+        if kind is None or entry.kind == kind:
+            found = registry.entries[entry.kind][entry.name]
+            rows.append(
+                {
+                    "kind": entry.kind,
+                    "name": entry.name,
+                    "summary": entry.summary,
+                    "tasks": ", ".join(entry.tasks),
+                    "needs training": entry.trains if entry.kind == "methods" else "",
+                    "plugin": entry.plugin,
+                    "status": "ok" if len(found) == 1 else collision(found),
+                }
+            )
+    broken = [{"plugin": b.name, "status": b.error} for b in registry.broken]
+    if as_json:
+        click.echo(json.dumps({"names": rows, "broken": broken}, indent=1))
+        return
+    click.echo(tabulate(rows, headers="keys"))
+    for plugin in broken:
+        click.echo(f"broken plugin {plugin['plugin']}: {plugin['status']}")
+
+
+@main.command()
+@click.option("--method", required=True, help="Names separated by commas, or all.")
+@click.option("--dataset", required=True, help="Names separated by commas, or all.")
+@click.option("--task", help="Tasks separated by commas; otherwise those of the published experiment.")
+@click.option("--segmenter", help="Names, or mmsegmentation configs; otherwise the data set's default.")
+@click.option("--train-segmenter", help="Fit methods on this segmenter's predictions instead.")
+@click.option("--train-dataset", help="Train the segmenter on this data set instead.")
+@click.option("--variant", multiple=True, help="NAME or DATASET=NAME, for a tree that is not the release.")
+@click.option("--preset", type=click.Choice([p.value for p in Preset]))
+@click.option("--protocol", type=click.Choice([p.value for p in Protocol]), default="official")
+@click.option("--seed", default="0", help="Numbers separated by commas.")
+@click.option("--segmenter-seed", type=int, help="Train the segmenter with this seed; otherwise the run's.")
+@click.option("--data", multiple=True, envvar="BENCH_DATA", help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
+@click.option("--workspace", type=click.Path(path_type=Path), help="Where everything is kept.  [env: BENCH_HOME]")
+@click.option("--records", type=click.Path(path_type=Path), help="Where records go; otherwise the workspace.")
+@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
+@click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), default="32")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights of the segmenter.")
+@click.option("--set", "sets", multiple=True, metavar="NAME.KEY=VALUE", help="A hyper-parameter.")
+@click.option("--config", type=click.Path(path_type=Path), help="TOML with a table a plugin.")
+@click.option("--rerun", type=click.Choice(["never", "missing", "always"]), default="missing")
+@click.option("--dry-run", is_flag=True, help="Show what would run.")
+def run(**options: Any) -> None:
+    """Run methods on data sets.
+
+    \b
+    bench run --method msp,entropy --dataset streethazards-mini
+    bench run --method all --dataset cityscapes --data /data/cityscapes --device cuda
+    """
+    from segalarm.benchmark.request import Request, parse_options
+
+    try:
+        tasks = tuple(Task(name) for name in names(options["task"]))
+        seeds = tuple(int(number) for number in options["seed"].split(","))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    request = Request(
+        methods=names(options["method"]),
+        datasets=names(options["dataset"]),
+        tasks=tasks,
+        segmenters=names(options["segmenter"]),
+        train_segmenter=options["train_segmenter"],
+        train_dataset=options["train_dataset"],
+        variants=named(options["variant"]),
+        data={name: Path(folder) for name, folder in named(options["data"]).items()},
+        preset=Preset(options["preset"]) if options["preset"] else None,
+        protocol=Protocol(options["protocol"]),
+        seeds=seeds,
+        segmenter_seed=options["segmenter_seed"],
+        workspace=options["workspace"] or home(),
+        records=options["records"],
+        device=options["device"],
+        precision=options["precision"],
+        checkpoint=options["checkpoint"],
+        rerun=options["rerun"],
+        options=parse_options(options["sets"], options["config"]),
+    )
+    from segalarm.benchmark.runner import describe
+    from segalarm.benchmark.runner import run as run_request
+
+    registry = load_registry()
+    if options["dry_run"]:
+        outcome = describe(request, registry)
+    else:
+        from rich.progress import track
+
+        outcome = run_request(
+            request, registry, lambda items, text, total: track(items, text, total), click.echo
+        )
+    for cell in outcome.cells:
+        who = cell.identity
+        reason = f": {cell.reason}" if cell.reason else ""
+        click.echo(f"{cell.state:8} {who.method} on {who.dataset} ({who.task}, {who.segmenter}, seed {who.seed}){reason}")
+    for what, reason in outcome.errors:
+        click.echo(f"failed   {what}: {reason}")
+    click.echo(f"records: {request.record_folder}")
+    if outcome.failed:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("number", type=click.Choice(["1", "2", "3", "4"]))
+@click.option("--dataset")
+@click.option("--variant")
+@click.option("--format", "style", type=click.Choice(["github", "latex", "html", "csv", "json"]), default="github")
+@click.option("--protocol", type=click.Choice([p.value for p in Protocol]))
+@click.option("--preset", type=click.Choice([p.value for p in Preset]))
+@click.option("--aggregation", type=click.Choice(["per-image", "pooled"]))
+@click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
+@click.option("--records", type=click.Path(path_type=Path), help="Read records from here instead.")
+def table(number: str, style: str, workspace: Path | None, records: Path | None, **chosen: Any) -> None:
+    """Print a table of the paper, published and measured.
+
+    \b
+    bench table 3
+    bench table 1 --variant camvid --format latex
+    """
+    from segalarm.benchmark.record import read_records
+    from segalarm.benchmark.table import build_table, render
+
+    folder = records or (workspace or home()) / "records"
+    spec = load_registry().get("tables", f"table{number}").load()
+    found = read_records(folder) if folder.exists() else []
+    click.echo(render(build_table(spec, found, **chosen), style))
