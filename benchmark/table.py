@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from segalarm.benchmark.errors import UnknownNameError
 from segalarm.benchmark.interfaces import Preset, Protocol
 from segalarm.benchmark.record import Record
-from segalarm.benchmark.tables.caption import measured_facts, published_facts, tell_apart
-from segalarm.benchmark.tables.content import Block, Column, Line, Source, Table
+from segalarm.benchmark.tables.caption import caption, measured_facts, published_facts
+from segalarm.benchmark.tables.cells import mark_best, measure
+from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Source, Table
 from segalarm.benchmark.tables.grouping import Setting, group_records, runs_of
 from segalarm.benchmark.tables.render import FORMATS, render
 from segalarm.benchmark.tables.spec import Metric, RowSpec, Section, TableSpec
@@ -61,7 +63,7 @@ def build_table(
     ]
     builder = _Builder(spec, aggregation, kept, dataset, bool(variant))
     blocks = tuple(block for section in spec.sections for block in builder.section(section))
-    return Table(spec, tell_apart(blocks), _hints(spec, of_data, kept, dataset))
+    return Table(spec, blocks, _hints(spec, of_data, kept, dataset))
 
 
 def _hints(
@@ -188,3 +190,28 @@ class _Builder:
         if known and known.footnote and shows_published:
             lines[0] = replace(lines[0], notes=(f"Published: {known.footnote}",))
         return lines
+
+    def _line(
+        self,
+        label: str,
+        method: str | None,
+        published: bool,
+        numbers: Mapping[str, float] | None,
+        records: Sequence[Record],
+        columns: Sequence[Column],
+    ) -> Line:
+        """One row; `numbers` are the published ones, `records` those of one configuration."""
+        cells = []
+        for column in columns:
+            if column.source == "published":
+                value = (numbers or {}).get(column.metric.name)
+                cells.append(Cell("empty") if value is None else Cell("value", value=value))
+            else:
+                cells.append(
+                    measure(records, column.metric, self.spec.decimals) if records else Cell("not run")
+                )
+        return Line(label, method, published, tuple(cells))
+
+    def _block(self, facts: dict[str, Any], columns: Sequence[Column], lines: Sequence[Line]) -> Block:
+        marked = mark_best(lines, columns, self.spec.decimals)
+        return Block(caption(facts, columns), facts, tuple(columns), marked)
