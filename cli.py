@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Preset, Protocol, Task
 from segalarm.benchmark.plugins import KINDS, collision, load_registry
@@ -111,7 +110,9 @@ def list_names(kind: str | None, as_json: bool) -> None:
 @click.option("--seed", default="0", help="Numbers separated by commas.")
 @click.option("--segmenter-seed", type=int, help="Train the segmenter with this seed; otherwise the run's.")
 @click.option("--data", multiple=True, envvar="BENCH_DATA", help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
-@click.option("--workspace", type=click.Path(path_type=Path), help="Where everything is kept.  [env: BENCH_HOME]")
+@click.option(
+    "--workspace", type=click.Path(path_type=Path), help="Where everything is kept.  [env: BENCH_HOME]"
+)
 @click.option("--records", type=click.Path(path_type=Path), help="Where records go; otherwise the workspace.")
 @click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
 @click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), default="32")
@@ -170,7 +171,9 @@ def run(**options: Any) -> None:
     for cell in outcome.cells:
         who = cell.identity
         reason = f": {cell.reason}" if cell.reason else ""
-        click.echo(f"{cell.state:8} {who.method} on {who.dataset} ({who.task}, {who.segmenter}, seed {who.seed}){reason}")
+        click.echo(
+            f"{cell.state:8} {who.method} on {who.dataset} ({who.task}, {who.segmenter}, seed {who.seed}){reason}"
+        )
     for what, reason in outcome.errors:
         click.echo(f"failed   {what}: {reason}")
     click.echo(f"records: {request.record_folder}")
@@ -182,7 +185,9 @@ def run(**options: Any) -> None:
 @click.argument("number", type=click.Choice(["1", "2", "3", "4"]))
 @click.option("--dataset")
 @click.option("--variant")
-@click.option("--format", "style", type=click.Choice(["github", "latex", "html", "csv", "json"]), default="github")
+@click.option(
+    "--format", "style", type=click.Choice(["github", "latex", "html", "csv", "json"]), default="github"
+)
 @click.option("--protocol", type=click.Choice([p.value for p in Protocol]))
 @click.option("--preset", type=click.Choice([p.value for p in Preset]))
 @click.option("--aggregation", type=click.Choice(["per-image", "pooled"]))

@@ -86,7 +86,9 @@ class AnomalyEvaluator(Evaluator):
         """Rank the sample's valid pixels."""
         truth = sample.truth
         if truth.anomaly is None:
-            raise BenchError(f"sample '{sample.key}' has no anomaly mask, so anomaly segmentation cannot be scored")
+            raise BenchError(
+                f"sample '{sample.key}' has no anomaly mask, so anomaly segmentation cannot be scored"
+            )
         self._state.update(sample.key, pixel_scores(sample, scores), truth.anomaly, truth.valid)
 
     def result(self) -> Evaluation:
@@ -188,7 +190,9 @@ def ranking_result(state: RankingState, names: dict[str, str], nothing: str) -> 
     """
     per_image, pooled = state.compute()
     if per_image.images == 0:
-        raise BenchError(f"{nothing} ({pooled.positives} positive and {pooled.negatives} negative pixels in all)")
+        raise BenchError(
+            f"{nothing} ({pooled.positives} positive and {pooled.negatives} negative pixels in all)"
+        )
     images = state.per_image().values()
     return Evaluation(
         metrics={"per-image": _named(names, per_image.value), "pooled": _named(names, pooled.value)},

@@ -152,7 +152,9 @@ def load_registry() -> Registry:
 
 def _add(registry: Registry, name: str, plugin_version: str, load: Callable[[], object]) -> None:
     """Load one plugin and let it register all its names, or none."""
-    before = {kind: {n: list(found) for n, found in names.items()} for kind, names in registry.entries.items()}
+    before = {
+        kind: {n: list(found) for n, found in names.items()} for kind, names in registry.entries.items()
+    }
     try:
         plugin = load()
         registry.manager.register(plugin, name)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.interfaces import VOID, Context, Item, Labels, Needs, Sample
@@ -29,7 +28,16 @@ from segalarm.benchmark.store import Store, key_of
 
 T = TypeVar("T")
 Track = Callable[[Iterable[T], str, int | None], Iterable[T]]
-LIBRARIES = ("torch", "torchvision", "mmsegmentation", "mmcv-lite", "mmengine", "numpy", "scipy", "lightning-fabric")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "mmsegmentation",
+    "mmcv-lite",
+    "mmengine",
+    "numpy",
+    "scipy",
+    "lightning-fabric",
+)
 BATCH = 4
 
 
@@ -91,16 +99,16 @@ def pick_device(name: str) -> str:
         index = int(name.partition(":")[2] or 0)
         if not torch.cuda.is_available() or index >= torch.cuda.device_count():
             count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-            raise BenchError(f"--device {name}: this machine has {count} GPUs that torch can use; try --device cpu")
+            raise BenchError(
+                f"--device {name}: this machine has {count} GPUs that torch can use; try --device cpu"
+            )
     return name
 
 
 class _Pass:
     """One group: its segmenter, and one pass over the test set for all its waiting cells."""
 
-    def __init__(
-        self, request: Request, group: Group, store: Store, device: str, track: Track[Any]
-    ) -> None:
+    def __init__(self, request: Request, group: Group, store: Store, device: str, track: Track[Any]) -> None:
         self.request = request
         self.group = group
         self.store = store
@@ -135,7 +143,9 @@ class _Pass:
             if self.request.checkpoint is not None:
                 group.segmenter.load_checkpoint(self.request.checkpoint, self.device)
             else:
-                group.segmenter.fit(group.train.train, self._context(scratch, int(group.segmenter_facts["seed"])))
+                group.segmenter.fit(
+                    group.train.train, self._context(scratch, int(group.segmenter_facts["seed"]))
+                )
             group.segmenter.save(folder)
 
         start = time.perf_counter()
@@ -174,7 +184,8 @@ class _Pass:
         """One pass over the test set; scores meet ground truth in the evaluators alone."""
         group, info = self.group, self.group.data.dataset.info
         evaluators = {
-            id(cell): make_evaluator(cell.identity.task, info, self.request.protocol) for cell in group.waiting
+            id(cell): make_evaluator(cell.identity.task, info, self.request.protocol)
+            for cell in group.waiting
         }
         self.cell_seconds = dict.fromkeys(evaluators, 0.0)
         needs = reduce(Needs.__or__, (cell.method.needs() for cell in group.waiting), Needs())

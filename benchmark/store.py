@@ -55,9 +55,13 @@ class Store:
                 write_atomically(stamp, json.dumps({"version": VERSION}))
             found = json.loads(stamp.read_text())["version"]
         except OSError as error:
-            raise BenchError(f"workspace {self.root} cannot be used: {error}. Name another: --workspace") from error
+            raise BenchError(
+                f"workspace {self.root} cannot be used: {error}. Name another: --workspace"
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise BenchError(f"{stamp} is not a workspace stamp; delete it or name another --workspace") from error
+            raise BenchError(
+                f"{stamp} is not a workspace stamp; delete it or name another --workspace"
+            ) from error
         if found != VERSION:
             raise BenchError(
                 f"workspace {self.root} has version {found}, this program needs {VERSION}: name another "

@@ -146,7 +146,12 @@ class _Builder:
 
     def _nothing(self, section: Section) -> Block:
         columns = self._columns(section, ("measured",))
-        facts = {"section": section.title, "task": section.task.value, "dataset": self.dataset, "segmenter": None}
+        facts = {
+            "section": section.title,
+            "task": section.task.value,
+            "dataset": self.dataset,
+            "segmenter": None,
+        }
         lines = [
             line
             for row in self.spec.rows(section.task, "")

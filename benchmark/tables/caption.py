@@ -45,7 +45,9 @@ def measured_facts(
 
 def caption(facts: dict[str, Any], columns: Sequence[Column]) -> str:
     """One sentence that says what the numbers of a grid are."""
-    data = " ".join(filter(None, [facts["dataset"], facts.get("variant") and f"(variant {facts['variant']})"]))
+    data = " ".join(
+        filter(None, [facts["dataset"], facts.get("variant") and f"(variant {facts['variant']})"])
+    )
     parts = [facts["section"], data]
     if facts["segmenter"]:
         parts.append(f"segmenter {facts['segmenter']}")

@@ -7,10 +7,9 @@ import json
 import math
 from collections.abc import Callable, Sequence
 
-from tabulate import tabulate
-
 from segalarm.benchmark.errors import UnknownNameError
 from segalarm.benchmark.tables.content import Block, Cell, Table
+from tabulate import tabulate
 
 FORMATS = ("github", "latex", "html", "csv", "json")
 _LATEX = {"\\": r"\textbackslash{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--"}
@@ -54,7 +53,9 @@ def _marks(style: str) -> tuple[Callable[[str], str], Callable[[str], str]]:
 
 
 def _heading(text: str, style: str, escape: Callable[[str], str]) -> str:
-    return {"github": "## {}", "latex": "\\paragraph{{{}}}", "html": "<h2>{}</h2>"}[style].format(escape(text))
+    return {"github": "## {}", "latex": "\\paragraph{{{}}}", "html": "<h2>{}</h2>"}[style].format(
+        escape(text)
+    )
 
 
 def _grid(
@@ -64,7 +65,10 @@ def _grid(
     rows = []
     for line in block.lines:
         label = escape(line.label) + _references(line.notes, notes)
-        cells = [_cell(cell, table.spec.decimals, escape, bold) + _references(cell.notes, notes) for cell in line.cells]
+        cells = [
+            _cell(cell, table.spec.decimals, escape, bold) + _references(cell.notes, notes)
+            for cell in line.cells
+        ]
         rows.append([label, *cells])
     sources = {column.source for column in block.columns}
     heads = [
@@ -81,6 +85,8 @@ def _grid(
     if style == "html":
         feet = [f"<p>{foot}</p>" for foot in feet]
         return "\n".join([f"<p>{escape(block.caption)}</p>", grid, *feet])
+    if feet and style == "github":
+        feet = ["", "  \n".join(feet)]
     return "\n".join([block.caption if style == "github" else escape(block.caption), "", grid, *feet])
 
 
