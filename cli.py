@@ -39,7 +39,7 @@ class Group(click.Group):
 @click.group(cls=Group)
 @click.version_option(package_name="segalarm")
 def main() -> None:
-    """Benchmark of failure detection and anomaly segmentation.
+    r"""Benchmark of failure detection and anomaly segmentation.
 
     \b
     bench run --method msp,entropy --dataset streethazards-mini
@@ -64,7 +64,7 @@ def named(values: tuple[str, ...]) -> dict[str, str]:
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_names(kind: str | None, as_json: bool) -> None:
-    """List what is installed, with the plugin that supplies it.
+    r"""List what is installed, with the plugin that supplies it.
 
     \b
     bench list methods
@@ -122,7 +122,7 @@ def list_names(kind: str | None, as_json: bool) -> None:
 @click.option("--rerun", type=click.Choice(["never", "missing", "always"]), default="missing")
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
 def run(**options: Any) -> None:
-    """Run methods on data sets.
+    r"""Run methods on data sets.
 
     \b
     bench run --method msp,entropy --dataset streethazards-mini
@@ -171,9 +171,8 @@ def run(**options: Any) -> None:
     for cell in outcome.cells:
         who = cell.identity
         reason = f": {cell.reason}" if cell.reason else ""
-        click.echo(
-            f"{cell.state:8} {who.method} on {who.dataset} ({who.task}, {who.segmenter}, seed {who.seed}){reason}"
-        )
+        where = f"{who.dataset} ({who.task}, {who.segmenter}, seed {who.seed})"
+        click.echo(f"{cell.state:8} {who.method} on {where}{reason}")
     for what, reason in outcome.errors:
         click.echo(f"failed   {what}: {reason}")
     click.echo(f"records: {request.record_folder}")
@@ -194,7 +193,7 @@ def run(**options: Any) -> None:
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 @click.option("--records", type=click.Path(path_type=Path), help="Read records from here instead.")
 def table(number: str, style: str, workspace: Path | None, records: Path | None, **chosen: Any) -> None:
-    """Print a table of the paper, published and measured.
+    r"""Print a table of the paper, published and measured.
 
     \b
     bench table 3

@@ -326,8 +326,9 @@ class Context:
         workspace: a folder of the caller's own for checkpoints of unfinished training; survives a kill.
         segmenter: the segmenter whose predictions are scored; None while it is trained itself.
         track: wraps an iterable in a progress bar: `track(iterable, description, total)`.
-        artifact: `artifact(name, config, build)` gives a folder that `build(folder, scratch)` has filled, kept
-            under `config` and shared by every method that asks for the same; `scratch` survives a kill.
+        artifact: `artifact(name, config, build)` gives a folder that `build(folder, scratch)` has
+            filled, kept under `config` and shared by every method that asks for the same; `scratch` survives
+            a kill.
     """
 
     info: DatasetInfo
@@ -453,9 +454,11 @@ class Method(ABC):
 
     def save(self, folder: Path) -> None:
         """Write what `fit` learned below `folder`, with safetensors."""
+        raise TypeError(f"{type(self).__name__} declares no save")
 
     def load(self, folder: Path, device: str) -> None:
         """Read what `save` wrote."""
+        raise TypeError(f"{type(self).__name__} declares no load")
 
     @abstractmethod
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:

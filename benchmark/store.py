@@ -159,7 +159,7 @@ def write_atomically(file: Path, text: str) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, file)
+        temporary.replace(file)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise _disk_error(error, file) from error

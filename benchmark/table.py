@@ -76,8 +76,8 @@ def _hints(
         found = "; ".join(f"{number} with {what}" for what, number in sorted(left.items()))
         return (f"No record is as asked for. There are others: {found}.",)
     name = dataset or next(iter(spec.minis), spec.release)
-    tasks = " ".join(f"--task {section.task}" for section in spec.sections)
-    return (f"Nothing measured yet. Fill this table: bench run --dataset {name} {tasks}",)
+    tasks = ",".join(section.task for section in spec.sections)
+    return (f"Nothing measured yet. Fill this table: bench run --method all --dataset {name} --task {tasks}",)
 
 
 @dataclass(frozen=True)
@@ -100,9 +100,8 @@ class _Builder:
             block = self._measured(section, segmenter, setting, records, published)
             (beside if published else below).append(block)
         filled = {block.facts["segmenter"] for block in beside}
-        for segmenter in self.spec.segmenters:
-            if segmenter not in filled:
-                beside.append(self._published(section, segmenter))
+        missing = [segmenter for segmenter in self.spec.segmenters if segmenter not in filled]
+        beside += [self._published(section, segmenter) for segmenter in missing]
         places = {name: place for place, name in enumerate(self.spec.segmenters)}
         beside.sort(key=lambda block: places[block.facts["segmenter"]])
         if not below and not self.records and self.dataset not in (None, self.spec.release):
@@ -132,7 +131,7 @@ class _Builder:
         return replace(metric, aggregation=self.aggregation)
 
     def _published(self, section: Section, segmenter: str) -> Block:
-        """The published rows, with measured columns to fill where runs on the release were asked for or none."""
+        """The published rows; with measured columns where runs on the release, or none, were asked for."""
         asked = self.dataset == self.spec.release or self.dataset is None
         fillable = asked and not self.records and not self.variant
         columns = self._columns(section, ("published", "measured") if fillable else ("published",))
@@ -184,7 +183,7 @@ class _Builder:
         runs: Sequence[tuple[str, Sequence[Record]]],
         columns: Sequence[Column],
     ) -> list[Line]:
-        """A row of the paper: a line, or one a configuration where several fit; published numbers on the first."""
+        """A row of the paper: a line a configuration that fits; published numbers on the first."""
         known = self.spec.published_row(section.task, segmenter, row.label)
         values = known.values if known else {}
         lines = []

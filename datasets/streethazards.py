@@ -1,4 +1,4 @@
-"""StreetHazards (Hendrycks et al., 2019): simulated streets with objects never trained on in the test towns."""
+"""StreetHazards (Hendrycks et al., 2019): simulated streets, unseen objects in the test towns."""
 
 from __future__ import annotations
 

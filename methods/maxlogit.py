@@ -1,4 +1,4 @@
-"""Maximum logit (Hendrycks et al., "Scaling out-of-distribution detection for real-world settings", ICML 2022)."""
+"""Maximum logit (Hendrycks et al., ICML 2022, "Scaling out-of-distribution detection")."""
 
 from collections.abc import Sequence
 

@@ -36,7 +36,7 @@ class Section:
 
 @dataclass(frozen=True)
 class RowSpec:
-    """A row of the paper, filled by runs of this method and train segmenter whose configuration holds `config`.
+    """A row of the paper, filled by runs of this method and train segmenter whose options hold `config`.
 
     `method` None: no run fills it.
     """

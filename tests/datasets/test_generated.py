@@ -1,6 +1,7 @@
 """The scene generator and the miniatures."""
 
 import hashlib
+import itertools
 import json
 import threading
 
@@ -45,7 +46,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
 
 def test_frames_of_a_split_differ():
     frames = [scenes.render((0, 1, n), "t1", (48, 64)).image for n in range(4)]
-    for left, right in zip(frames, frames[1:], strict=False):
+    for left, right in itertools.pairwise(frames):
         assert np.abs(left.astype(int) - right).mean() > 5
 
 

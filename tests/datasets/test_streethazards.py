@@ -45,7 +45,7 @@ def test_png_zero_is_void_and_not_anomalous(dataset):
 def test_an_anomaly_in_the_training_split_is_an_error(dataset):
     path = dataset.samples("train")[0]._read_truth.args[1]
     Image.fromarray(np.full((64, 96), 14, np.uint8)).save(path)
-    with pytest.raises(BenchError, match="label value 14 .* 0-13"):
+    with pytest.raises(BenchError, match=r"label value 14 .* 0-13"):
         _ = dataset.samples("train")[0].truth
 
 

@@ -1,0 +1,96 @@
+"""`bench` from the command line, on the generated data set, in the preset `smoke`."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from segalarm.benchmark.plugins import load_registry
+from segalarm.cli import main
+
+METHODS = "msp,entropy,maxlogit,energy,mcdropout"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    return tmp_path_factory.mktemp("workspace")
+
+
+def bench(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def run(workspace, *words):
+    data = ("--dataset", "streethazards-mini", "--preset", "smoke")
+    return bench("run", *data, "--workspace", workspace, *words)
+
+
+@pytest.fixture(scope="module")
+def first(workspace):
+    return run(workspace, "--method", METHODS)
+
+
+def test_every_training_free_method_runs(first):
+    assert first.exit_code == 0, first.output
+    assert first.output.count("ok  ") == 5
+
+
+def test_the_same_command_again_takes_the_records_that_are_there(first, workspace):
+    again = run(workspace, "--method", METHODS)
+    assert again.output.count("cached") == 5
+
+
+def test_a_dry_run_says_what_is_cached_and_runs_nothing(first, workspace):
+    before = sorted((workspace / "records").iterdir())
+    shown = run(workspace, "--method", "msp,energy", "--set", "energy.temperature=2", "--dry-run")
+    assert "cached   msp" in shown.output
+    assert "to run   energy" in shown.output
+    assert sorted((workspace / "records").iterdir()) == before
+
+
+def test_table_3_shows_published_and_measured_rows(first, workspace):
+    table = bench("table", 3, "--workspace", workspace).output
+    assert "33.7" in table
+    measured = table.split("streethazards-mini")[1]
+    assert "not run" in measured  # SynthCP
+    assert "entropy" in measured
+
+
+def test_records_hold_both_aggregations_and_the_segmenters_iou(first, workspace):
+    records = [json.loads(file.read_text()) for file in (workspace / "records").glob("*msp*.json")]
+    assert {"per-image", "pooled"} <= set(records[0]["metrics"])
+    assert "mIoU" in records[0]["extra"]["segmenter"]
+
+
+def test_an_unknown_method_gives_the_nearest_name_and_no_traceback(workspace):
+    result = run(workspace, "--method", "mspp")
+    assert result.exit_code == 1
+    assert "Did you mean msp" in result.output
+
+
+def test_an_unknown_option_of_a_method_is_named(workspace):
+    result = run(workspace, "--method", "energy", "--set", "energy.temprature=2")
+    assert result.exit_code == 1
+    assert "temperature" in result.output
+
+
+def test_a_data_set_without_a_folder_says_how_to_give_one(workspace):
+    result = bench("run", "--method", "msp", "--dataset", "camvid", "--workspace", workspace)
+    assert result.exit_code == 1
+    assert "--data" in result.output
+
+
+def test_every_registered_target_can_be_imported():
+    assert load_registry().broken == []
+    for entry in load_registry():
+        entry.load()
+
+
+def test_listing_imports_no_torch():
+    code = (
+        "import sys; from click.testing import CliRunner; from segalarm.cli import main; "
+        "assert CliRunner().invoke(main, ['list']).exit_code == 0; "
+        "assert not {'torch', 'mmseg', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
