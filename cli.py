@@ -206,3 +206,72 @@ def table(number: str, style: str, workspace: Path | None, records: Path | None,
     spec = load_registry().get("tables", f"table{number}").load()
     found = read_records(folder) if folder.exists() else []
     click.echo(render(build_table(spec, found, **chosen), style))
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--data", multiple=True, envvar="BENCH_DATA", help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
+@click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
+@click.option("--fetch", is_flag=True, help="Download what has an open address, into --data.")
+def data(name: str | None, data: tuple[str, ...], workspace: Path | None, fetch: bool) -> None:
+    r"""Show where data sets come from, and what of them is present and valid.
+
+    \b
+    bench data
+    bench data streethazards --fetch --data /data/streethazards
+    """
+    from segalarm.benchmark.data import fetch as download
+    from segalarm.benchmark.data import locate, status
+
+    registry = load_registry()
+    folders = {key: Path(folder) for key, folder in named(data).items()}
+    if fetch and name is None:
+        raise click.UsageError("--fetch needs the name of a data set")
+    for each in [name] if name else registry.names("datasets"):
+        kind = registry.get("datasets", each).load()
+        info = kind.info
+        folder = folders.get(each, folders.get(""))
+        if fetch:
+            if folder is None:
+                raise click.UsageError("--fetch needs --data DIR to download into")
+            download(info, folder, progress)
+        click.echo(f"{info.name}: {info.summary}\n  from: {info.source}\n  licence: {info.licence}")
+        if name:
+            click.echo(f"  cite: {info.citation}\n  layout:\n{info.layout}")
+        try:
+            if getattr(kind, "generated", False):
+                root = (workspace or home()) / "data" / each
+            elif folder is None:
+                click.echo("  present: unknown; name a folder with --data DIR or BENCH_DATA")
+                continue
+            else:
+                root = locate(kind, folder)
+            for split in status(kind(root)):
+                problem = f" ({split.problem})" if split.problem else ""
+                click.echo(f"  {split.name}: {split.found} of {split.expected} images in {root}{problem}")
+        except BenchError as error:
+            click.echo(f"  present: no. {error}")
+
+
+def progress(what: str, done: int, total: int | None) -> None:
+    """Show a download's progress on one line."""
+    share = f" of {total / 2**20:.0f}" if total else ""
+    click.echo(f"\r{what}: {done / 2**20:.0f}{share} MiB", nl=False, err=True)
+
+
+@main.command()
+@click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
+def doctor(workspace: Path | None) -> None:
+    r"""Check versions, devices, extras, plugins and disk.
+
+    \b
+    bench doctor
+    """
+    from segalarm.benchmark.doctor import examine
+
+    sound = True
+    for what, finding, fine in examine(load_registry(), workspace or home()):
+        click.echo(f"{'ok ' if fine else 'BAD'}  {what}: {finding}")
+        sound = sound and fine
+    if not sound:
+        sys.exit(1)

@@ -35,7 +35,7 @@ CLOTHES: tuple[Colour, ...] = (
 
 def pick(rng: Random, options: Sequence[Colour], spread: float = 14) -> Colour:
     """One of the colours, varied a little."""
-    r, g, b = np.asarray(options[rng.integers(len(options))]) + rng.normal(0, spread, 3)
+    r, g, b = np.asarray(options[int(rng.integers(len(options)))]) + rng.normal(0, spread, 3)
     return float(r), float(g), float(b)
 
 

@@ -94,3 +94,22 @@ def test_listing_imports_no_torch():
         "assert not {'torch', 'mmseg', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_doctor_finds_the_installation_in_order(workspace):
+    result = bench("doctor", "--workspace", workspace)
+    assert result.exit_code == 0, result.output
+    assert "torch" in result.output
+
+
+def test_data_says_where_cityscapes_comes_from_and_what_is_missing(tmp_path):
+    result = bench("data", "cityscapes", "--data", tmp_path)
+    assert result.exit_code == 0
+    assert "leftImg8bit" in result.output
+    assert "present: no" in result.output
+
+
+def test_fetching_what_needs_a_login_says_how(tmp_path):
+    result = bench("data", "cityscapes", "--fetch", "--data", tmp_path)
+    assert result.exit_code == 1
+    assert "cityscapes" in result.output.lower()

@@ -1,0 +1,56 @@
+"""What `bench doctor` reports: versions, device, memory, extras, plugins, disk."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.plugins import Registry
+
+PACKAGES = ("segalarm", "torch", "torchvision", "mmsegmentation", "mmcv-lite", "mmengine", "numpy", "pandas")
+EXTRAS = {
+    "crf": ("pydensecrf",),
+    "medical": ("monai", "nibabel"),
+    "report": ("matplotlib", "tensorboard"),
+    "slurm": ("submitit",),
+}
+
+
+def examine(registry: Registry, workspace: Path) -> Iterator[tuple[str, str, bool]]:
+    """(what, finding, whether it is in order), line by line. Imports every plugin's target."""
+    yield "Python", platform.python_version(), True
+    for package in PACKAGES:
+        try:
+            yield package, version(package), True
+        except PackageNotFoundError:
+            yield package, "not installed", False
+    yield from _devices()
+    for extra, modules in EXTRAS.items():
+        absent = [module for module in modules if importlib.util.find_spec(module) is None]
+        hint = f"not installed ({', '.join(absent)}): pip install 'segalarm[{extra}]'"
+        yield f"extra {extra}", hint if absent else "installed", True
+    for plugin in registry.broken:
+        yield f"plugin {plugin.name}", plugin.error, False
+    for entry in registry:
+        try:
+            registry.get(entry.kind, entry.name).load()
+        except BenchError as error:
+            yield f"{entry.kind[:-1]} {entry.name}", str(error), False
+    parent = next(folder for folder in (workspace, *workspace.parents) if folder.exists())
+    free = shutil.disk_usage(parent).free
+    yield "workspace", f"{workspace}, {free / 2**30:.1f} GiB free", free > 2**30
+
+
+def _devices() -> Iterator[tuple[str, str, bool]]:
+    import torch
+
+    if not torch.cuda.is_available():
+        yield "device", f"cpu, {torch.get_num_threads()} threads; torch sees no GPU", True
+    for index in range(torch.cuda.device_count()):
+        facts = torch.cuda.get_device_properties(index)
+        yield f"cuda:{index}", f"{facts.name}, {facts.total_memory / 2**30:.1f} GiB", True
