@@ -161,7 +161,7 @@ def run(**options: Any) -> None:
 
     registry = load_registry()
     if options["dry_run"]:
-        outcome = describe(request, registry)
+        outcome = describe(request, registry, click.echo)
     else:
         from rich.progress import track
 
@@ -239,7 +239,7 @@ def data(name: str | None, data: tuple[str, ...], workspace: Path | None, fetch:
         if name:
             click.echo(f"  cite: {info.citation}\n  layout:\n{info.layout}")
         try:
-            if getattr(kind, "generated", False):
+            if kind.generated:
                 root = (workspace or home()) / "data" / each
             elif folder is None:
                 click.echo("  present: unknown; name a folder with --data DIR or BENCH_DATA")

@@ -45,14 +45,14 @@ def locate(dataset_class: type[Dataset], data_dir: Path) -> Path:
     Raises:
         BenchError: it is in neither place; names what was looked for.
     """
-    info, marker = dataset_class.info, getattr(dataset_class, "marker", None)
+    info, marker = dataset_class.info, dataset_class.marker
     names = info.folders or (info.name,)
     if marker is not None and (data_dir / marker).exists():
         return data_dir
     for name in names:
         if (data_dir / name).is_dir() and (marker is None or (data_dir / name / marker).exists()):
             return data_dir / name
-    if getattr(dataset_class, "generated", False):
+    if dataset_class.generated:
         return data_dir / names[0]
     # Named for the data set but without the marker: its reader says what is missing.
     for folder in (data_dir, *(data_dir / name for name in names)):

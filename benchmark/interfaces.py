@@ -187,6 +187,10 @@ class Dataset(ABC):
     """
 
     info: ClassVar[DatasetInfo]
+    marker: ClassVar[str | None] = None
+    """A path that every tree of this layout holds; tells the data set's folder from one above it."""
+    generated: ClassVar[bool] = False
+    """Whether `prepare` makes the data, so that no folder need be given."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
@@ -439,6 +443,10 @@ class Method(ABC):
     def needs(self) -> Needs:
         """What `score` reads of a prediction beyond labels and confidence."""
         return Needs()
+
+    def fit_needs(self) -> Needs:
+        """What `fit` reads of a prediction; by default what `score` reads."""
+        return self.needs()
 
     def fit_on(self) -> FitOn:
         """What `fit` is given; `FitOn.NOTHING` for a training-free method."""

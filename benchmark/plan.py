@@ -12,6 +12,7 @@ from typing import Any
 from segalarm.benchmark.code import code_hash
 from segalarm.benchmark.data import check_release, locate
 from segalarm.benchmark.errors import BenchError, UnknownNameError
+from segalarm.benchmark.folds import Slice
 from segalarm.benchmark.interfaces import (
     Config,
     Dataset,
@@ -54,6 +55,16 @@ class Data:
         }
 
 
+@dataclass(frozen=True)
+class Network:
+    """A segmenter with all that its trained weights depend on."""
+
+    name: str
+    entry: Entry
+    model: Segmenter
+    facts: Mapping[str, Any]
+
+
 @dataclass
 class Cell:
     """One record to be: a method on a task, within a group."""
@@ -66,17 +77,23 @@ class Cell:
     """"to run", "cached", "skipped", "ok" or "failed"."""
     reason: str | None = None
     record: Path | None = None
+    fit_seconds: float | None = None
+    score_seconds: float = 0.0
 
 
 @dataclass
 class Group:
-    """The cells that share a pass of one segmenter over one test set."""
+    """The cells that share a pass of one segmenter over one test set.
+
+    Attributes:
+        network: the segmenter whose predictions are scored.
+        teacher: whose out-of-fold predictions methods are fitted on; mostly `network` itself.
+    """
 
     data: Data
     train: Data
-    segmenter_entry: Entry
-    segmenter: Segmenter
-    segmenter_facts: Mapping[str, Any]
+    network: Network
+    teacher: Network
     preset: Preset
     seed: int
     cells: list[Cell] = field(default_factory=list)
@@ -85,20 +102,6 @@ class Group:
     def waiting(self) -> list[Cell]:
         """The cells that are still to run."""
         return [cell for cell in self.cells if cell.state == "to run"]
-
-
-class Subset(Sequence[Sample]):
-    """Some samples of a sequence; each indexing gives a fresh sample."""
-
-    def __init__(self, samples: Sequence[Sample], rows: Sequence[int]) -> None:
-        self._samples = samples
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._samples[self._rows[index]]
 
 
 def samples_hash(samples: Iterable[Sample]) -> str:
@@ -127,7 +130,7 @@ def prepare_data(request: Request, name: str, preset: Preset, registry: Registry
     entry = registry.get("datasets", name)
     kind: type[Dataset] = entry.load()
     folder = request.folder(name)
-    if getattr(kind, "generated", False):
+    if kind.generated:
         root = request.workspace / "data" / name
     elif folder is None:
         raise BenchError(f"data set '{name}' needs a folder: --data DIR, or BENCH_DATA. {kind.info.source}")
@@ -146,17 +149,24 @@ def prepare_data(request: Request, name: str, preset: Preset, registry: Registry
 def _thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
     if len(samples) <= most:
         return samples
-    return Subset(samples, [k * len(samples) // most for k in range(most)])
+    return Slice(samples, [k * len(samples) // most for k in range(most)])
 
 
-def make_segmenter(
-    request: Request, name: str, preset: Preset, train: Dataset, registry: Registry
-) -> tuple[Entry, Segmenter]:
-    """A registered segmenter, or any mmsegmentation config by its name or path.
+def make_network(
+    request: Request,
+    name: str,
+    preset: Preset,
+    train: Data,
+    seed: int,
+    registry: Registry,
+    checkpoint: Path | None,
+) -> Network:
+    """A registered segmenter, or any mmsegmentation config by its name or path, not yet trained.
 
     Raises:
         BenchError: neither; gives the nearest names.
     """
+    info = train.dataset.info
     options = {**request.options.get("segmenter", {}), **request.options.get(name, {})}
     if name in registry.entries["segmenters"]:
         entry = registry.get("segmenters", name)
@@ -169,25 +179,19 @@ def make_segmenter(
             raise UnknownNameError("segmenter", name, registry.names("segmenters"), str(error)) from error
         entry = registry.get("segmenters", "mmseg")
     kind: type[Segmenter] = entry.load()
-    config = configure(kind, name, options, preset, request.protocol, train.info)
-    return entry, kind(config, train.info)
-
-
-def segmenter_facts(
-    request: Request, entry: Entry, segmenter: Segmenter, train: Data, preset: Preset, seed: int
-) -> dict[str, Any]:
-    """All that a trained segmenter depends on."""
-    return {
+    model = kind(configure(kind, name, options, preset, request.protocol, info), info)
+    facts = {
         "segmenter": entry.target,
-        "config": segmenter.config.model_dump(mode="json"),
-        "code": code_hash(type(segmenter).__module__),
+        "config": model.config.model_dump(mode="json"),
+        "code": code_hash(kind.__module__),
         "train": train.facts("train"),
         "preset": preset,
         "protocol": request.protocol,
         "seed": seed,
         "precision": request.precision,
-        "checkpoint": file_hash(request.checkpoint) if request.checkpoint else None,
+        "checkpoint": file_hash(checkpoint) if checkpoint else None,
     }
+    return Network(name, entry, model, facts)
 
 
 def file_hash(file: Path) -> str:
@@ -241,26 +245,29 @@ def _group(
     seed: int,
     methods: Sequence[str],
 ) -> Group:
-    entry, segmenter = make_segmenter(request, name, preset, train.dataset, registry)
     own_seed = seed if request.segmenter_seed is None else request.segmenter_seed
-    facts = segmenter_facts(request, entry, segmenter, train, preset, own_seed)
-    group = Group(data, train, entry, segmenter, facts, preset, seed)
+    network = make_network(request, name, preset, train, own_seed, registry, request.checkpoint)
+    teacher = network
+    if request.train_segmenter not in (None, name):
+        teacher = make_network(request, request.train_segmenter, preset, train, own_seed, registry, None)
+    group = Group(data, train, network, teacher, preset, seed)
     info = data.dataset.info
     for method in methods:
         found = registry.get("methods", method)
         for task in request.tasks or info.default_tasks or info.tasks:
-            if task not in found.tasks and not request.tasks and len(methods) > 0:
-                continue
-            group.cells.append(_cell(request, group, found, task, name))
+            if task in found.tasks or request.tasks:
+                group.cells.append(_cell(request, group, found, task))
     return group
 
 
-def _cell(request: Request, group: Group, entry: Entry, task: Task, segmenter: str) -> Cell:
+def _cell(request: Request, group: Group, entry: Entry, task: Task) -> Cell:
     kind: type[Method] = entry.load()
     data, train, info = group.data, group.train, group.data.dataset.info
     options = request.options.get(entry.name, {})
     config: Config = configure(kind, entry.name, options, group.preset, request.protocol, info)
     method = kind(config, task)
+    network, teacher = group.network, group.teacher
+    learns_from_other = teacher is not network and method.fit_on() is FitOn.OUT_OF_FOLD
     identity = Identity(
         dataset=info.name,
         variant=data.variant,
@@ -271,12 +278,11 @@ def _cell(request: Request, group: Group, entry: Entry, task: Task, segmenter: s
         train_variant=train.variant,
         train_samples_hash=samples_hash(train.train),
         n_train_samples=len(train.train),
-        segmenter=segmenter,
-        segmenter_config={
-            **group.segmenter.config.model_dump(mode="json"),
-            "seed": group.segmenter_facts["seed"],
-        },
-        segmenter_checkpoint=group.segmenter_facts["checkpoint"],
+        segmenter=network.name,
+        segmenter_config={**network.facts["config"], "seed": network.facts["seed"]},
+        segmenter_checkpoint=network.facts["checkpoint"],
+        train_segmenter=teacher.name if learns_from_other else None,
+        train_segmenter_config=teacher.facts["config"] if learns_from_other else None,
         method=entry.name,
         method_config=config.model_dump(mode="json"),
         task=task,
@@ -284,15 +290,13 @@ def _cell(request: Request, group: Group, entry: Entry, task: Task, segmenter: s
         preset=group.preset,
         seed=group.seed,
     )
-    modules = (kind, type(group.segmenter), type(data.dataset))
+    modules = (kind, type(network.model), type(data.dataset))
     parts = [code_hash(plugin.__module__) for plugin in modules]
     parts.append(code_hash("segalarm.benchmark.evaluate"))
     cell = Cell(entry, method, identity, hashlib.sha256("".join(parts).encode()).hexdigest()[:16])
     reason = _no_meaning(cell, group)
     if reason is not None:
         cell.state, cell.reason = "skipped", reason
-    elif method.fit_on() is not FitOn.NOTHING:
-        cell.state, cell.reason = "skipped", "methods that are trained come in a later release"
     else:
         _look_up(request, cell)
     return cell
@@ -308,7 +312,7 @@ def _no_meaning(cell: Cell, group: Group) -> str | None:
         return f"{cell.entry.name} does not work in {info.ndim} dimensions"
     if task is not Task.ANOMALY and group.train.dataset.info.classes != info.classes:
         return f"{group.train.dataset.info.name}, trained on, has other classes than {info.name}"
-    return cell.method.skip(info, group.segmenter.info)
+    return cell.method.skip(info, group.network.model.info)
 
 
 def _look_up(request: Request, cell: Cell) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from segalarm.benchmark.errors import BenchError
@@ -24,10 +24,9 @@ from segalarm.benchmark.plan import Cell, Group, groups
 from segalarm.benchmark.plugins import Registry
 from segalarm.benchmark.record import Git, Plugin, Provenance, Record
 from segalarm.benchmark.request import Request
-from segalarm.benchmark.store import Store, key_of
+from segalarm.benchmark.stages import Stages, Track, stages_of
+from segalarm.benchmark.store import Store
 
-T = TypeVar("T")
-Track = Callable[[Iterable[T], str, int | None], Iterable[T]]
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -54,7 +53,7 @@ class Outcome:
         return bool(self.errors) or any(cell.state == "failed" for cell in self.cells)
 
 
-def run(request: Request, registry: Registry, track: Track[Any], say: Callable[[str], None]) -> Outcome:
+def run(request: Request, registry: Registry, track: Track, say: Callable[[str], None]) -> Outcome:
     """Run all cells; one that fails does not stop the others.
 
     Args:
@@ -72,18 +71,26 @@ def run(request: Request, registry: Registry, track: Track[Any], say: Callable[[
             outcome.errors.append((group[0], str(group[1])))
             continue
         outcome.cells += group.cells
-        _Pass(request, group, store, device, track).run()
+        _Pass(request, group, Stages(request, group, store, device, track)).run()
     return outcome
 
 
-def describe(request: Request, registry: Registry) -> Outcome:
-    """What `run` would do, without doing it. The stages are the cells; see also `stages`."""
+def describe(request: Request, registry: Registry, say: Callable[[str], None]) -> Outcome:
+    """Show the stages that `run` would make and those that are cached, without making any."""
+    store = Store(request.workspace)
     outcome = Outcome()
     for group in groups(request, registry):
         if isinstance(group, tuple):
             outcome.errors.append((group[0], str(group[1])))
-        else:
-            outcome.cells += group.cells
+            continue
+        outcome.cells += group.cells
+        data, waiting = group.data, len(group.waiting)
+        images = f"{len(data.train)} training and {len(data.test)} test images"
+        say(f"{data.dataset.info.name}: {images} in {data.dataset.root}")
+        if waiting:
+            for stage, made in stages_of(group, store):
+                say(f"  {'cached ' if made else 'to make'}  {stage}")
+            say(f"  to make  one pass over the test images, for {waiting} of {len(group.cells)} records")
     return outcome
 
 
@@ -108,16 +115,11 @@ def pick_device(name: str) -> str:
 class _Pass:
     """One group: its segmenter, and one pass over the test set for all its waiting cells."""
 
-    def __init__(self, request: Request, group: Group, store: Store, device: str, track: Track[Any]) -> None:
+    def __init__(self, request: Request, group: Group, stages: Stages) -> None:
         self.request = request
         self.group = group
-        self.store = store
-        self.device = device
-        self.track = track
-        self.timings: dict[str, float] = {}
-        self.cell_seconds: dict[int, float] = {}
+        self.stages = stages
         self.confusion: ConfusionState | None = None
-        self.weights: dict[str, str] = {}
         info = group.data.dataset.info
         if group.train.dataset.info.classes == info.classes and info.classes:
             self.confusion = ConfusionState(len(info.classes), VOID)
@@ -126,7 +128,9 @@ class _Pass:
         """Run what waits; write a record for every cell that is not cached."""
         if self.group.waiting:
             try:
-                self._segmenter()
+                self.stages.segmenter()
+                for cell in self.group.waiting:
+                    self._fit(cell)
                 self._score()
             except Exception as error:
                 for cell in self.group.waiting:
@@ -135,50 +139,11 @@ class _Pass:
             if cell.state == "skipped":
                 cell.record = self._record(cell, None).save(self.request.record_folder)
 
-    def _segmenter(self) -> None:
-        """Train the segmenter, or take it from the store."""
-        group = self.group
-
-        def build(folder: Path, scratch: Path) -> None:
-            if self.request.checkpoint is not None:
-                group.segmenter.load_checkpoint(self.request.checkpoint, self.device)
-            else:
-                group.segmenter.fit(
-                    group.train.train, self._context(scratch, int(group.segmenter_facts["seed"]))
-                )
-            group.segmenter.save(folder)
-
-        start = time.perf_counter()
-        folder = self.store.get("segmenter", group.segmenter_facts, build)
-        group.segmenter.load(folder, self.device)
-        self.timings["segmenter"] = time.perf_counter() - start
-
-    def _context(self, scratch: Path, seed: int) -> Context:
-        group = self.group
-
-        def artifact(name: str, config: Mapping[str, Any], build: Callable[[Path, Path], None]) -> Path:
-            facts = {
-                "config": dict(config),
-                "train": group.train.facts("train"),
-                "preset": group.preset,
-                "protocol": self.request.protocol,
-                "seed": seed,
-            }
-            return self.store.get(name, facts, build)
-
-        return Context(
-            info=group.data.dataset.info,
-            device=self.device,
-            precision=self.request.precision,
-            seed=seed,
-            preset=group.preset,
-            protocol=self.request.protocol,
-            workspace=scratch,
-            segmenter=group.segmenter,
-            track=self.track,
-            artifact=artifact,
-            weights=self.weights,
-        )
+    def _fit(self, cell: Cell) -> None:
+        try:
+            self.stages.fit(cell)
+        except Exception as error:
+            self._fail(cell, error)
 
     def _score(self) -> None:
         """One pass over the test set; scores meet ground truth in the evaluators alone."""
@@ -187,18 +152,18 @@ class _Pass:
             id(cell): make_evaluator(cell.identity.task, info, self.request.protocol)
             for cell in group.waiting
         }
-        self.cell_seconds = dict.fromkeys(evaluators, 0.0)
+        if not evaluators:
+            return
         needs = reduce(Needs.__or__, (cell.method.needs() for cell in group.waiting), Needs())
-        context = self._context(self.store.root / "unfinished" / key_of(group.segmenter_facts), group.seed)
-        batches = load_batches(group.data.test, BATCH, self.request.workers)
-        images = self.track(
-            (batch for batch in batches), f"{info.name}: scoring", -(-len(group.data.test) // BATCH)
-        )
+        scratch = self.stages.store.root / "unfinished" / "score"
+        context = self.stages.context(scratch, group.seed, group.network.model)
+        batches: Iterable[list[Sample]] = load_batches(group.data.test, BATCH, self.request.workers)
+        batches = self.stages.track(batches, f"{info.name}: scoring", -(-len(group.data.test) // BATCH))
         start, predicting = time.perf_counter(), 0.0
-        for batch in images:
+        for batch in batches:
             began = time.perf_counter()
-            predictions = group.segmenter.predict(
-                to_batch(batch, self.device), [sample.key for sample in batch], needs, group.seed
+            predictions = group.network.model.predict(
+                to_batch(batch, self.stages.device), [sample.key for sample in batch], needs, group.seed
             )
             labels = [prediction.labels.cpu().numpy() for prediction in predictions]
             predicting += time.perf_counter() - began
@@ -213,8 +178,8 @@ class _Pass:
                 self._score_batch(cell, evaluators[id(cell)], batch, items, labels, context)
             if not group.waiting:
                 return
-        self.timings["predict"] = predicting
-        self.timings["pass"] = time.perf_counter() - start
+        self.stages.timings["predict"] = predicting
+        self.stages.timings["pass"] = time.perf_counter() - start
         for cell in group.waiting:
             try:
                 evaluation = evaluators[id(cell)].result()
@@ -240,7 +205,7 @@ class _Pass:
                 evaluator.update(sample, label, score)
         except Exception as error:
             self._fail(cell, error)
-        self.cell_seconds[id(cell)] += time.perf_counter() - began
+        cell.score_seconds += time.perf_counter() - began
 
     def _fail(self, cell: Cell, error: Exception) -> None:
         known = isinstance(error, BenchError)
@@ -258,7 +223,11 @@ class _Pass:
                 "mIoU": _number(self.confusion.compute()),
                 "IoU": {name: _number(value) for name, value in zip(names, iou, strict=True)},
             }
-        seconds = self.cell_seconds.get(id(cell))
+        timings = dict(self.stages.timings)
+        if cell.fit_seconds is not None:
+            timings["fit"] = cell.fit_seconds
+        if found is not None:
+            timings["score"] = cell.score_seconds
         return Record(
             identity=cell.identity,
             status=cell.state,  # type: ignore[arg-type]
@@ -270,28 +239,30 @@ class _Pass:
             per_class=found.per_class if found else {},
             per_image=found.per_image if found else {},
             counts=found.counts if found else {},
-            timings={**self.timings, **({} if seconds is None else {"score": seconds})},
+            timings=timings,
             peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             extra=facts,
         )
 
     def _provenance(self, cell: Cell) -> Provenance:
         group = self.group
-        cuda = self.device.startswith("cuda")
+        cuda = self.stages.device.startswith("cuda")
         return Provenance(
             method=Plugin(plugin=cell.entry.plugin, version=cell.entry.version),
             dataset=Plugin(plugin=group.data.entry.plugin, version=group.data.entry.version),
-            segmenter=Plugin(plugin=group.segmenter_entry.plugin, version=group.segmenter_entry.version),
+            segmenter=Plugin(plugin=group.network.entry.plugin, version=group.network.entry.version),
             segalarm=version("segalarm"),
             code_hash=cell.code,
             git=git_state(),
             libraries={name: version(name) for name in LIBRARIES},
             python=platform.python_version(),
             platform=platform.platform(),
-            device=self.device,
-            device_name=torch.cuda.get_device_name(self.device) if cuda else platform.processor() or "cpu",
+            device=self.stages.device,
+            device_name=torch.cuda.get_device_name(self.stages.device)
+            if cuda
+            else platform.processor() or "cpu",
             precision=self.request.precision,
-            weights=dict(self.weights),
+            weights=dict(self.stages.weights),
         )
 
 

@@ -48,7 +48,7 @@ _FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 class CamVid(Dataset):
     """CamVid in the layout of the SegNet tutorial, read in place."""
 
-    marker: ClassVar[str] = "trainannot"
+    marker = "trainannot"
     info: ClassVar[DatasetInfo] = DatasetInfo(
         name="camvid",
         summary="367 driving frames at 480 x 360 in the split of the SegNet tutorial, tested on 233",

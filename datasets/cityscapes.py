@@ -77,7 +77,7 @@ class Cityscapes(Dataset):
     Frames taller than 256 rows are shrunk to 256, the label by nearest neighbour.
     """
 
-    marker: ClassVar[str] = "leftImg8bit"
+    marker = "leftImg8bit"
     info: ClassVar[DatasetInfo] = DatasetInfo(
         name="cityscapes",
         summary="2975 street photographs of 18 cities, tested on the 500 of the validation cities",

@@ -16,8 +16,8 @@ RECIPE = generated.Recipe({"train": 120, "test": 40}, size=(128, 256), seed=1)
 class CityscapesMini(Cityscapes):
     """Generated Cityscapes: three training cities, two test cities, all 19 classes."""
 
-    marker: ClassVar[str] = generated.MARKER
-    generated: ClassVar[bool] = True
+    marker = generated.MARKER
+    generated = True
     info: ClassVar[DatasetInfo] = replace(
         Cityscapes.info,
         name="cityscapes-mini",

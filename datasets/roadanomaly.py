@@ -27,7 +27,7 @@ class RoadAnomaly(Dataset):
     `Truth.label` is `VOID` everywhere, `Truth.valid` true everywhere.
     """
 
-    marker: ClassVar[str] = "frame_list.json"
+    marker = "frame_list.json"
     info: ClassVar[DatasetInfo] = DatasetInfo(
         name="roadanomaly",
         summary="60 real frames with unexpected objects on or by the road; test only",

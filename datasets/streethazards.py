@@ -65,7 +65,7 @@ class StreetHazards(Dataset):
     tasks do not. Pixels of PNG value 0 are not valid.
     """
 
-    marker: ClassVar[str] = "train/images/training"
+    marker = "train/images/training"
     info: ClassVar[DatasetInfo] = DatasetInfo(
         name="streethazards",
         summary="5125 simulated street scenes; unseen objects lie in the 1500 of the test towns",

@@ -16,8 +16,8 @@ RECIPE = generated.Recipe({"train": 120, "validation": 24, "test": 40}, size=(96
 class StreetHazardsMini(StreetHazards):
     """Generated StreetHazards: three training towns, one of validation, two of test with unseen objects."""
 
-    marker: ClassVar[str] = generated.MARKER
-    generated: ClassVar[bool] = True
+    marker = generated.MARKER
+    generated = True
     info: ClassVar[DatasetInfo] = replace(
         StreetHazards.info,
         name="streethazards-mini",

@@ -1,0 +1,156 @@
+"""Predictions of the training split by segmenters that were not trained on the predicted images.
+
+Failure predictors learn from these: a segmenter makes too few errors on what it has seen (Section 4.1).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import Needs, Pair, Prediction, Sample, Segmenter
+from segalarm.benchmark.loading import load_batches, to_batch
+
+FOLDS = 4
+INDEX = "index.json"
+_STORED = {"labels": np.uint8, "confidence": np.float32, "logits": np.float16, "probabilities": np.float16}
+
+
+def bounds(count: int, folds: int = FOLDS) -> list[tuple[int, int]]:
+    """The slice that each fold leaves out: [int(k L / folds), int((k + 1) L / folds)).
+
+    Raises:
+        BenchError: a fold would be empty.
+    """
+    if count < folds:
+        raise BenchError(f"{count} training samples cannot be split into {folds} folds: one would be empty")
+    return [(k * count // folds, (k + 1) * count // folds) for k in range(folds)]
+
+
+class Slice(Sequence[Sample]):
+    """The samples of some rows of a sequence; each indexing gives a fresh sample."""
+
+    def __init__(self, samples: Sequence[Sample], rows: Sequence[int]) -> None:
+        self._samples = samples
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._samples[self._rows[index]]
+
+
+def kept_and_left_out(samples: Sequence[Sample], fold: int) -> tuple[Slice, Slice]:
+    """What a fold's segmenter is trained on, and what it predicts."""
+    start, end = bounds(len(samples))[fold]
+    kept = [*range(start), *range(end, len(samples))]
+    return Slice(samples, kept), Slice(samples, range(start, end))
+
+
+def can_be_stored(needs: Needs) -> bool:
+    """Whether predictions with these needs are kept on disk; the others are made when asked for."""
+    return not (needs.features or needs.monte_carlo or needs.ensemble)
+
+
+def write_predictions(
+    folder: Path,
+    start: int,
+    batches: Sequence[Sample],
+    segmenter: Segmenter,
+    needs: Needs,
+    device: str,
+    seed: int,
+) -> None:
+    """Predict samples and keep what `needs` asks for, one file an array, numbered from `start`.
+
+    Labels take a byte a pixel, the maximum probability four, logits and probabilities two a class.
+    """
+    number = start
+    keys = []
+    for batch in load_batches(batches, 4, 0):
+        found = segmenter.predict(to_batch(batch, device), [sample.key for sample in batch], needs, seed)
+        for sample, prediction in zip(batch, found, strict=True):
+            for name, kind in _STORED.items():
+                array = getattr(prediction, name)
+                if array is not None:
+                    np.save(folder / f"{number:06d}.{name}.npy", array.cpu().numpy().astype(kind))
+            keys.append(sample.key)
+            number += 1
+    index = folder / INDEX
+    known = json.loads(index.read_text()) if index.exists() else []
+    index.write_text(json.dumps([*known, *keys]))
+
+
+class StoredPairs(Sequence[Pair]):
+    """Training samples with predictions read from disk, memory-mapped; usable in worker processes."""
+
+    def __init__(self, samples: Sequence[Sample], folder: Path) -> None:
+        keys = json.loads((folder / INDEX).read_text())
+        if [sample.key for sample in samples] != keys:
+            raise BenchError(f"the predictions in {folder} are of other samples; delete that folder")
+        self._samples = samples
+        self._folder = folder
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        number = range(len(self))[index]
+        arrays: dict[str, torch.Tensor] = {}
+        for name in _STORED:
+            file = self._folder / f"{number:06d}.{name}.npy"
+            if file.exists():
+                array = np.array(np.load(file, mmap_mode="r"))
+                arrays[name] = torch.from_numpy(array.astype(np.int64 if name == "labels" else np.float32))
+        return Pair(self._samples[number], Prediction(**arrays))
+
+
+class LabelPairs(Sequence[Pair]):
+    """Training samples alone."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        return Pair(self._samples[index], None)
+
+
+class LivePairs(Sequence[Pair]):
+    """Training samples, predicted when indexed.
+
+    Args:
+        segmenter_of: the segmenter that may predict the sample of an index.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        segmenter_of: Callable[[int], Segmenter],
+        needs: Needs,
+        device: str,
+        seed: int,
+    ) -> None:
+        self._samples = samples
+        self._segmenter_of = segmenter_of
+        self._needs = needs
+        self._device = device
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        number = range(len(self))[index]
+        sample = self._samples[number]
+        segmenter = self._segmenter_of(number)
+        found = segmenter.predict(to_batch([sample], self._device), [sample.key], self._needs, self._seed)
+        return Pair(sample, found[0])
