@@ -102,7 +102,7 @@ class StoredPairs(Sequence[Pair]):
 
     def __getitem__(self, index: Any) -> Any:
         number = range(len(self))[index]
-        arrays: dict[str, torch.Tensor] = {}
+        arrays: dict[str, Any] = {}
         for name in _STORED:
             file = self._folder / f"{number:06d}.{name}.npy"
             if file.exists():

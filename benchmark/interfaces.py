@@ -69,6 +69,10 @@ class Config(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+AnyConfig = Config
+"""For annotations in classes that have an attribute `Config`."""
+
+
 @dataclass(frozen=True)
 class Truth:
     """The ground truth of a sample.
@@ -372,9 +376,9 @@ class Segmenter(ABC):
         dataset: the data set it is trained on.
     """
 
-    Config: ClassVar[type[Config]] = Config
+    Config: ClassVar[type[AnyConfig]] = AnyConfig
 
-    def __init__(self, config: Config, dataset: DatasetInfo) -> None:
+    def __init__(self, config: AnyConfig, dataset: DatasetInfo) -> None:
         self.config = config
         self.dataset = dataset
 
@@ -429,9 +433,9 @@ class Method(ABC):
         task: one of the tasks that it was registered with.
     """
 
-    Config: ClassVar[type[Config]] = Config
+    Config: ClassVar[type[AnyConfig]] = AnyConfig
 
-    def __init__(self, config: Config, task: Task) -> None:
+    def __init__(self, config: AnyConfig, task: Task) -> None:
         self.config = config
         self.task = task
 

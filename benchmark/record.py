@@ -149,7 +149,7 @@ class Record(Part):
         extra: facts beyond the metrics, such as the segmenter's mIoU.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     identity: Identity
     status: Status
     reason: str | None = None

@@ -66,8 +66,10 @@ def uncertainty(passes: MonteCarlo, statistic: str) -> Float32:
     """
     p = passes.mean
     if statistic == "variance":
-        return (passes.square - p**2).sum(0).cpu().numpy()
-    entropy = -torch.special.xlogy(p, p).sum(0)
+        found = (passes.square - p**2).sum(0)
+    else:
+        found = -torch.special.xlogy(p, p).sum(0)
     if statistic == "mutual-information":
-        entropy = entropy - passes.entropy
-    return entropy.cpu().numpy()
+        found = found - passes.entropy
+    array: Float32 = found.cpu().numpy()
+    return array
