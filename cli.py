@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.errors import BenchError, UnknownNameError
 from segalarm.benchmark.interfaces import Preset, Protocol, Task
 from segalarm.benchmark.plugins import KINDS, collision, load_registry
 
 WORKSPACE = Path.home() / ".cache" / "segalarm"
+LISTS = ("method", "dataset", "task", "segmenter", "seed")
+"""Options of several values, separated by commas."""
 
 
 def home() -> Path:
@@ -22,7 +24,7 @@ def home() -> Path:
 
 
 class Group(click.Group):
-    """Shows a `BenchError` as one message, exit code 1."""
+    """Shows a `BenchError` as one message: exit code 2 for an unknown name, else 1."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -30,7 +32,7 @@ class Group(click.Group):
             return super().invoke(ctx)
         except BenchError as error:
             click.echo(f"Error: {error}", err=True)
-            sys.exit(1)
+            sys.exit(2 if isinstance(error, UnknownNameError) else 1)
         except KeyboardInterrupt:
             click.echo("Stopped. What was finished is kept; the same command goes on from there.", err=True)
             sys.exit(1)
@@ -58,6 +60,23 @@ def named(values: tuple[str, ...]) -> dict[str, str]:
     """`VALUE` or `DATASET=VALUE`, repeated; the key "" stands for every data set."""
     pairs = (value.rpartition("=") for value in values)
     return {name: text for name, _, text in pairs}
+
+
+def read_defaults(context: click.Context, file: Path | None) -> Path | None:
+    """Let the table [run] of a TOML file stand in for options that are not given."""
+    if file is not None:
+        from segalarm.benchmark.request import read_toml
+
+        given = {key.replace("-", "_"): value for key, value in read_toml(file).get("run", {}).items()}
+        known = {parameter.name for parameter in context.command.params}
+        for key in given:
+            if key not in known:
+                raise UnknownNameError(f"option under [run] in {file}", key, filter(None, known))
+        context.default_map = {
+            key: ",".join(map(str, value)) if isinstance(value, list) and key in LISTS else value
+            for key, value in given.items()
+        }
+    return file
 
 
 @main.command("list")
@@ -118,7 +137,13 @@ def list_names(kind: str | None, as_json: bool) -> None:
 @click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), default="32")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights of the segmenter.")
 @click.option("--set", "sets", multiple=True, metavar="NAME.KEY=VALUE", help="A hyper-parameter.")
-@click.option("--config", type=click.Path(path_type=Path), help="TOML with a table a plugin.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    callback=lambda context, _, file: read_defaults(context, file),
+    help="TOML: these options under [run], a table a plugin with its hyper-parameters.",
+)
 @click.option("--rerun", type=click.Choice(["never", "missing", "always"]), default="missing")
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
 def run(**options: Any) -> None:
@@ -163,16 +188,16 @@ def run(**options: Any) -> None:
     if options["dry_run"]:
         outcome = describe(request, registry, click.echo)
     else:
-        from rich.progress import track
+        from segalarm.benchmark.progress import track
 
-        outcome = run_request(
-            request, registry, lambda items, text, total: track(items, text, total), click.echo
-        )
+        outcome = run_request(request, registry, track, click.echo)
     for cell in outcome.cells:
         who = cell.identity
         reason = f": {cell.reason}" if cell.reason else ""
         where = f"{who.dataset} ({who.task}, {who.segmenter}, seed {who.seed})"
         click.echo(f"{cell.state:8} {who.method} on {where}{reason}")
+    for what, reason in outcome.absent:
+        click.echo(f"skipped  {what}: {reason}")
     for what, reason in outcome.errors:
         click.echo(f"failed   {what}: {reason}")
     click.echo(f"records: {request.record_folder}")
@@ -181,8 +206,8 @@ def run(**options: Any) -> None:
 
 
 @main.command()
-@click.argument("number", type=click.Choice(["1", "2", "3", "4"]))
-@click.option("--dataset")
+@click.argument("name", required=False)
+@click.option("--dataset", help="Records of this data set alone.")
 @click.option("--variant")
 @click.option(
     "--format", "style", type=click.Choice(["github", "latex", "html", "csv", "json"]), default="github"
@@ -192,8 +217,8 @@ def run(**options: Any) -> None:
 @click.option("--aggregation", type=click.Choice(["per-image", "pooled"]))
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 @click.option("--records", type=click.Path(path_type=Path), help="Read records from here instead.")
-def table(number: str, style: str, workspace: Path | None, records: Path | None, **chosen: Any) -> None:
-    r"""Print a table of the paper, published and measured.
+def table(name: str | None, style: str, workspace: Path | None, records: Path | None, **chosen: Any) -> None:
+    r"""Print a table of the paper (1, 2, 3 or 4; all without a name), published and measured.
 
     \b
     bench table 3
@@ -203,9 +228,11 @@ def table(number: str, style: str, workspace: Path | None, records: Path | None,
     from segalarm.benchmark.table import build_table, render
 
     folder = records or (workspace or home()) / "records"
-    spec = load_registry().get("tables", f"table{number}").load()
+    registry = load_registry()
     found = read_records(folder) if folder.exists() else []
-    click.echo(render(build_table(spec, found, **chosen), style))
+    for each in [name] if name else registry.names("tables"):
+        spec = registry.get("tables", f"table{each}" if each.isdigit() else each).load()
+        click.echo(render(build_table(spec, found, **chosen), style))
 
 
 @main.command()

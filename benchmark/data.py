@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.errors import BenchError, DataMissingError
 from segalarm.benchmark.interfaces import Archive, Dataset, DatasetInfo
 
 Progress = Callable[[str, int, int | None], None]
@@ -61,7 +61,7 @@ def locate(dataset_class: type[Dataset], data_dir: Path) -> Path:
     if not data_dir.is_dir():
         raise BenchError(f"data folder {data_dir}: no such folder. Name one with --data or BENCH_DATA.")
     looked = ", ".join([f"{marker}"] * (marker is not None) + [f"{name}/" for name in names])
-    raise BenchError(
+    raise DataMissingError(
         f"data set '{info.name}' is not in {data_dir}: looked there for {looked}. "
         f"Expected layout of its folder:\n{info.layout}\nGet it: {info.source}"
     )

@@ -22,6 +22,10 @@ class UnknownNameError(BenchError):
         super().__init__(f"{text} {hint}".rstrip())
 
 
+class DataMissingError(BenchError):
+    """A data set that is not on this machine, or whose folder was not named."""
+
+
 class ExtraMissingError(BenchError):
     """A feature whose optional packages are not installed."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from segalarm.benchmark.code import code_hash
 from segalarm.benchmark.data import check_release, locate
-from segalarm.benchmark.errors import BenchError, UnknownNameError
+from segalarm.benchmark.errors import BenchError, DataMissingError, UnknownNameError
 from segalarm.benchmark.folds import Slice
 from segalarm.benchmark.interfaces import (
     Config,
@@ -133,7 +133,8 @@ def prepare_data(request: Request, name: str, preset: Preset, registry: Registry
     if kind.generated:
         root = request.workspace / "data" / name
     elif folder is None:
-        raise BenchError(f"data set '{name}' needs a folder: --data DIR, or BENCH_DATA. {kind.info.source}")
+        hint = f"--data DIR, or BENCH_DATA. {kind.info.source}"
+        raise DataMissingError(f"data set '{name}' needs a folder: {hint}")
     else:
         root = locate(kind, folder)
     dataset = kind(root)
@@ -320,7 +321,10 @@ def _look_up(request: Request, cell: Cell) -> None:
     if request.rerun == "always":
         return
     for file in request.record_folder.glob(f"*_{cell.identity.key}.json"):
-        record = Record.load(file)
+        try:
+            record = Record.load(file)
+        except BenchError:  # damaged or of an old schema: the run writes it anew
+            continue
         finished = record.status != "failed" and record.provenance.code_hash == cell.code
         if finished or request.rerun == "never":
             cell.state, cell.record = "cached", file

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.errors import BenchError, DataMissingError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.interfaces import VOID, Context, Item, Labels, Needs, Sample
 from segalarm.benchmark.loading import load_batches, to_batch
@@ -42,15 +42,26 @@ BATCH = 4
 
 @dataclass
 class Outcome:
-    """What a run did. `errors`: what could not even be planned, with the reason."""
+    """What a run did.
+
+    Attributes:
+        absent: data sets that "all" stands for and that this machine has not.
+        errors: what could not even be planned, with the reason.
+    """
 
     cells: list[Cell] = field(default_factory=list)
+    absent: list[tuple[str, str]] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
         """Whether anything went wrong."""
         return bool(self.errors) or any(cell.state == "failed" for cell in self.cells)
+
+    def note(self, what: str, error: BenchError, wanted: bool) -> None:
+        """Take down what cannot be planned. `wanted`: it was asked for by name."""
+        missing = isinstance(error, DataMissingError) and not wanted
+        (self.absent if missing else self.errors).append((what, str(error)))
 
 
 def run(request: Request, registry: Registry, track: Track, say: Callable[[str], None]) -> Outcome:
@@ -68,7 +79,7 @@ def run(request: Request, registry: Registry, track: Track, say: Callable[[str],
     outcome = Outcome()
     for group in groups(request, registry):
         if isinstance(group, tuple):
-            outcome.errors.append((group[0], str(group[1])))
+            outcome.note(*group, wanted=bool(request.datasets))
             continue
         outcome.cells += group.cells
         _Pass(request, group, Stages(request, group, store, device, track)).run()
@@ -81,7 +92,7 @@ def describe(request: Request, registry: Registry, say: Callable[[str], None]) -
     outcome = Outcome()
     for group in groups(request, registry):
         if isinstance(group, tuple):
-            outcome.errors.append((group[0], str(group[1])))
+            outcome.note(*group, wanted=bool(request.datasets))
             continue
         outcome.cells += group.cells
         data, waiting = group.data, len(group.waiting)

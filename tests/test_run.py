@@ -65,7 +65,7 @@ def test_records_hold_both_aggregations_and_the_segmenters_iou(first, workspace)
 
 def test_an_unknown_method_gives_the_nearest_name_and_no_traceback(workspace):
     result = run(workspace, "--method", "mspp")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "Did you mean msp" in result.output
 
 
@@ -113,3 +113,86 @@ def test_fetching_what_needs_a_login_says_how(tmp_path):
     result = bench("data", "cityscapes", "--fetch", "--data", tmp_path)
     assert result.exit_code == 1
     assert "cityscapes" in result.output.lower()
+
+
+def test_a_config_file_stands_in_for_options_and_the_command_line_wins(first, workspace, tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text(
+        f'[run]\nmethod = ["msp", "energy"]\ndataset = "streethazards-mini"\npreset = "full"\n'
+        f'workspace = "{workspace}"\n[energy]\ntemperature = 3\n'
+    )
+    shown = bench("run", "--config", file, "--preset", "smoke", "--dry-run")
+    assert "cached   msp" in shown.output, shown.output
+    assert "to run   energy" in shown.output
+
+
+def test_an_unknown_key_in_a_config_file_is_named(tmp_path):
+    file = tmp_path / "run.toml"
+    file.write_text('[run]\nmethods = "msp"\n')
+    result = bench("run", "--config", file)
+    assert result.exit_code == 2
+    assert "method" in result.output
+
+
+def test_a_damaged_record_is_written_anew(first, workspace, tmp_path):
+    records = tmp_path / "records"
+    words = ("--method", "msp", "--records", records)
+    assert run(workspace, *words).exit_code == 0
+    (file,) = records.iterdir()
+    whole = json.loads(file.read_text())
+    file.write_text(file.read_text()[:100])
+    assert run(workspace, *words).exit_code == 0
+    assert json.loads(file.read_text())["metrics"] == whole["metrics"]
+
+
+def test_never_leaves_a_failed_record_alone_and_missing_runs_it_again(first, workspace, tmp_path):
+    records = tmp_path / "records"
+    words = ("--method", "msp", "--records", records)
+    run(workspace, *words)
+    (file,) = records.iterdir()
+    failed = json.loads(file.read_text()) | {"status": "failed", "reason": "a test"}
+    file.write_text(json.dumps(failed))
+    assert "cached" in run(workspace, *words, "--rerun", "never").output
+    assert "ok" in run(workspace, *words, "--rerun", "missing").output
+
+
+def test_all_data_sets_skips_those_that_are_not_on_this_machine(workspace, monkeypatch):
+    monkeypatch.delenv("BENCH_DATA", raising=False)
+    shown = bench(
+        "run",
+        "--method",
+        "msp",
+        "--dataset",
+        "all",
+        "--preset",
+        "smoke",
+        "--dry-run",
+        "--workspace",
+        workspace,
+    )
+    assert shown.exit_code == 0, shown.output
+    assert "skipped  camvid" in shown.output
+
+
+def test_a_cell_without_meaning_is_skipped_with_its_reason(workspace):
+    result = run(workspace, "--method", "mcdropout", "--set", "ddrnet.dropout=0", "--set", "ddrnet.steps=2")
+    assert "skipped" in result.output
+    assert "--set ddrnet.dropout=0.1" in result.output
+
+
+def test_another_class_count_in_a_checkpoint_is_named(first, workspace):
+    weights = next((workspace / "artifacts" / "segmenter").glob("*/segmenter.safetensors"))
+    words = (
+        "--method",
+        "msp",
+        "--dataset",
+        "cityscapes-mini",
+        "--preset",
+        "smoke",
+        "--task",
+        "pixel-failure",
+    )
+    result = bench("run", *words, "--workspace", workspace, "--checkpoint", weights)
+    assert result.exit_code == 1
+    assert "13" in result.output
+    assert "19" in result.output
