@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,25 @@ def home() -> Path:
 
 
 class Group(click.Group):
-    """Shows a `BenchError` as one message: exit code 2 for an unknown name, else 1."""
+    """Takes plugins' commands in, after its own. Shows a `BenchError` as one message: exit code 2 for an
+    unknown name, else 1.
+    """
+
+    @cached_property
+    def foreign(self) -> click.Group:
+        """The commands of plugins."""
+        group = click.Group()
+        load_registry().add_commands(group)
+        return group
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Own commands, then plugins'."""
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in self.foreign.list_commands(ctx) if name not in own)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command; its own go first."""
+        return super().get_command(ctx, cmd_name) or self.foreign.get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -287,6 +306,38 @@ def progress(what: str, done: int, total: int | None) -> None:
 
 
 @main.command()
+@click.argument("name")
+def check(name: str) -> None:
+    r"""Check that a method, data set or segmenter does what its interface says.
+
+    \b
+    bench check msp
+    bench check my-plugins-data-set
+    """
+    import tempfile
+
+    from segalarm.benchmark.checks import Nonconforming, checks
+
+    registry = load_registry()
+    found = [kind for kind in KINDS[:3] if name in registry.names(kind)]
+    if not found:
+        known = {each for kind in KINDS[:3] for each in registry.names(kind)}
+        raise UnknownNameError("method, data set or segmenter", name, known)
+    sound = True
+    for kind in found:
+        for each in checks(kind, name):
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    each(Path(folder))
+                    click.echo(f"ok   {each}")
+                except Nonconforming as error:
+                    sound = False
+                    click.echo(f"BAD  {each}: {error}")
+    if not sound:
+        sys.exit(1)
+
+
+@main.command()
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 def doctor(workspace: Path | None) -> None:
     r"""Check versions, devices, extras, plugins and disk.
@@ -302,3 +353,7 @@ def doctor(workspace: Path | None) -> None:
         sound = sound and fine
     if not sound:
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 from segalarm.benchmark import hookspecs
 from segalarm.benchmark.errors import BenchError, UnknownNameError
 from segalarm.benchmark.interfaces import Task
+
+if TYPE_CHECKING:
+    import click
 
 BUILT_IN = (
     "segalarm.methods",
@@ -99,6 +102,16 @@ class Registry:
         """All names of a kind, in order of registration."""
         return list(self.entries[kind])
 
+    def add_commands(self, cli: click.Group) -> None:
+        """Let every plugin add its commands to `cli`; one that fails is listed in `broken`."""
+        for name, plugin in self.manager.list_name_plugin():
+            hook = getattr(plugin, "register_commands", None)
+            try:
+                if hook is not None:
+                    hook(cli)
+            except Exception as error:  # whatever a plugin raises must not stop the others
+                self.broken.append(BrokenPlugin(name, f"{type(error).__name__}: {error}"))
+
     def __iter__(self) -> Iterator[Entry]:
         for names in self.entries.values():
             for found in names.values():
@@ -107,7 +120,7 @@ class Registry:
 
 def collision(found: list[Entry]) -> str:
     """The message for a name that several plugins registered."""
-    plugins = " and ".join(f"'{entry.plugin}'" for entry in found)
+    plugins = " and ".join(sorted(f"'{entry.plugin}'" for entry in found))
     return (
         f"{found[0].kind[:-1]} '{found[0].name}' is registered by plugins {plugins}: "
         "uninstall one, or name the plugins to load in BENCH_PLUGINS"
