@@ -25,8 +25,9 @@ def home() -> Path:
 
 
 class Group(click.Group):
-    """Takes plugins' commands in, after its own. Shows a `BenchError` as one message: exit code 2 for an
-    unknown name, else 1.
+    """Has plugins' commands after its own, and shows a `BenchError` as one message.
+
+    The exit code is 2 for an unknown name, else 1.
     """
 
     @cached_property
@@ -68,17 +69,36 @@ def main() -> None:
     """
 
 
-def names(text: str | None) -> tuple[str, ...]:
-    """Comma-separated names; "all" or nothing is the empty tuple."""
-    if text is None or text == "all":
-        return ()
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+def names(text: str | None, option: str) -> tuple[str, ...]:
+    """Comma-separated names; the empty tuple where the option is not given."""
+    found = tuple(part.strip() for part in (text or "").split(",") if part.strip())
+    if text is not None and not found:
+        raise click.UsageError(f"{option} names nothing")
+    return found
+
+
+def folders(values: tuple[str, ...]) -> dict[str, Path]:
+    """Where data sets are to be looked for: `--data`, else `BENCH_DATA`."""
+    given = values or tuple(filter(None, os.environ.get("BENCH_DATA", "").split(os.pathsep)))
+    return {name: Path(folder) for name, folder in named(given).items()}
+
+
+def some(text: str | None, option: str) -> tuple[str, ...]:
+    """Likewise, and the empty tuple for "all"."""
+    return () if text == "all" else names(text, option)
 
 
 def named(values: tuple[str, ...]) -> dict[str, str]:
-    """`VALUE` or `DATASET=VALUE`, repeated; the key "" stands for every data set."""
-    pairs = (value.rpartition("=") for value in values)
-    return {name: text for name, _, text in pairs}
+    """`VALUE` or `DATASET=VALUE`, repeated; the key "" stands for every data set.
+
+    A value that is a path, or begins with what no data set's name holds, is taken whole.
+    """
+    found = {}
+    for value in values:
+        name, equals, text = value.partition("=")
+        plain = not equals or set(name) & set("/\\.~")
+        found["" if plain else name] = value if plain else text
+    return found
 
 
 def read_defaults(context: click.Context, file: Path | None) -> Path | None:
@@ -86,7 +106,10 @@ def read_defaults(context: click.Context, file: Path | None) -> Path | None:
     if file is not None:
         from segalarm.benchmark.request import read_toml
 
-        given = {key.replace("-", "_"): value for key, value in read_toml(file).get("run", {}).items()}
+        table = read_toml(file).get("run", {})
+        if not isinstance(table, dict):
+            raise BenchError(f"--config {file}: 'run' must be a table [run]")
+        given = {key.replace("-", "_"): value for key, value in table.items()}
         known = {parameter.name for parameter in context.command.params}
         for key in given:
             if key not in known:
@@ -139,15 +162,19 @@ def list_names(kind: str | None, as_json: bool) -> None:
 @click.option("--method", required=True, help="Names separated by commas, or all.")
 @click.option("--dataset", required=True, help="Names separated by commas, or all.")
 @click.option("--task", help="Tasks separated by commas; otherwise those of the published experiment.")
-@click.option("--segmenter", help="Names, or mmsegmentation configs; otherwise the data set's default.")
+@click.option("--segmenter", help="Names, mmsegmentation configs, or all; otherwise the data set's first.")
 @click.option("--train-segmenter", help="Fit methods on this segmenter's predictions instead.")
 @click.option("--train-dataset", help="Train the segmenter on this data set instead.")
 @click.option("--variant", multiple=True, help="NAME or DATASET=NAME, for a tree that is not the release.")
 @click.option("--preset", type=click.Choice([p.value for p in Preset]))
 @click.option("--protocol", type=click.Choice([p.value for p in Protocol]), default="official")
 @click.option("--seed", default="0", help="Numbers separated by commas.")
-@click.option("--segmenter-seed", type=int, help="Train the segmenter with this seed; otherwise the run's.")
-@click.option("--data", multiple=True, envvar="BENCH_DATA", help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
+@click.option(
+    "--segmenter-seed",
+    type=click.IntRange(0),
+    help="Train the segmenter with this seed; otherwise the run's.",
+)
+@click.option("--data", multiple=True, help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
 @click.option(
     "--workspace", type=click.Path(path_type=Path), help="Where everything is kept.  [env: BENCH_HOME]"
 )
@@ -175,19 +202,22 @@ def run(**options: Any) -> None:
     from segalarm.benchmark.request import Request, parse_options
 
     try:
-        tasks = tuple(Task(name) for name in names(options["task"]))
-        seeds = tuple(int(number) for number in options["seed"].split(","))
+        every = options["task"] == "all"
+        tasks = tuple(Task) if every else tuple(Task(name) for name in names(options["task"], "--task"))
+        seeds = tuple(int(number) for number in names(options["seed"], "--seed"))
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    if min(seeds) < 0:
+        raise click.UsageError("--seed takes numbers from 0 on")
     request = Request(
-        methods=names(options["method"]),
-        datasets=names(options["dataset"]),
+        methods=some(options["method"], "--method"),
+        datasets=some(options["dataset"], "--dataset"),
         tasks=tasks,
-        segmenters=names(options["segmenter"]),
+        segmenters=names(options["segmenter"], "--segmenter"),
         train_segmenter=options["train_segmenter"],
         train_dataset=options["train_dataset"],
         variants=named(options["variant"]),
-        data={name: Path(folder) for name, folder in named(options["data"]).items()},
+        data=folders(options["data"]),
         preset=Preset(options["preset"]) if options["preset"] else None,
         protocol=Protocol(options["protocol"]),
         seeds=seeds,
@@ -249,6 +279,9 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
     folder = records or (workspace or home()) / "records"
     registry = load_registry()
     found = read_records(folder) if folder.exists() else []
+    known = {*registry.names("datasets"), *(record.identity.dataset for record in found)}
+    if chosen["dataset"] not in (None, *known):
+        raise UnknownNameError("data set", chosen["dataset"], known)
     for each in [name] if name else registry.names("tables"):
         spec = registry.get("tables", f"table{each}" if each.isdigit() else each).load()
         click.echo(render(build_table(spec, found, **chosen), style))
@@ -256,7 +289,7 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
 
 @main.command()
 @click.argument("name", required=False)
-@click.option("--data", multiple=True, envvar="BENCH_DATA", help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
+@click.option("--data", multiple=True, help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 @click.option("--fetch", is_flag=True, help="Download what has an open address, into --data.")
 def data(name: str | None, data: tuple[str, ...], workspace: Path | None, fetch: bool) -> None:
@@ -270,13 +303,13 @@ def data(name: str | None, data: tuple[str, ...], workspace: Path | None, fetch:
     from segalarm.benchmark.data import locate, status
 
     registry = load_registry()
-    folders = {key: Path(folder) for key, folder in named(data).items()}
+    places = folders(data)
     if fetch and name is None:
         raise click.UsageError("--fetch needs the name of a data set")
     for each in [name] if name else registry.names("datasets"):
         kind = registry.get("datasets", each).load()
         info = kind.info
-        folder = folders.get(each, folders.get(""))
+        folder = places.get(each, places.get(""))
         if fetch:
             if folder is None:
                 raise click.UsageError("--fetch needs --data DIR to download into")
@@ -316,7 +349,7 @@ def check(name: str) -> None:
     """
     import tempfile
 
-    from segalarm.benchmark.checks import Nonconforming, checks
+    from segalarm.benchmark.checks import NonconformingError, checks
 
     registry = load_registry()
     found = [kind for kind in KINDS[:3] if name in registry.names(kind)]
@@ -330,7 +363,7 @@ def check(name: str) -> None:
                 try:
                     each(Path(folder))
                     click.echo(f"ok   {each}")
-                except Nonconforming as error:
+                except NonconformingError as error:
                     sound = False
                     click.echo(f"BAD  {each}: {error}")
     if not sound:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -33,12 +33,12 @@ from segalarm.benchmark.interfaces import (
     Method,
     Needs,
     Pair,
+    Pairs,
     Prediction,
     Preset,
     Protocol,
     Sample,
     Segmenter,
-    SegmenterInfo,
     Task,
     View,
 )
@@ -53,7 +53,7 @@ TOYS = {Task.ANOMALY: "streethazards", Task.PIXEL_FAILURE: "cityscapes", Task.IM
 """The data sets in miniature that methods and segmenters of two dimensions are tried on."""
 
 
-class Nonconforming(AssertionError):
+class NonconformingError(AssertionError):
     """A plugin does not do what its interface says."""
 
 
@@ -62,7 +62,7 @@ class Check:
     """One requirement. Call it with an empty folder that it may write to.
 
     Raises (when called):
-        Nonconforming: the plugin falls short; the message says in what.
+        NonconformingError: the plugin falls short; the message says in what.
     """
 
     name: str
@@ -72,10 +72,10 @@ class Check:
         """Check."""
         try:
             self.run(folder)
-        except Nonconforming:
+        except NonconformingError:
             raise
         except Exception as error:
-            raise Nonconforming(f"it raises {type(error).__name__}: {error}") from error
+            raise NonconformingError(f"it raises {type(error).__name__}: {error}") from error
 
     def __str__(self) -> str:
         return self.name
@@ -98,7 +98,7 @@ def checks(kind: str, name: str) -> list[Check]:
 
 def _require(condition: Any, message: str) -> None:
     if not condition:
-        raise Nonconforming(message)
+        raise NonconformingError(message)
 
 
 # Methods ---------------------------------------------------------------------------------------------
@@ -108,7 +108,6 @@ class _Stage(NamedTuple):
     """A method in place: made for a task, with a segmenter and data to work on."""
 
     method: Method
-    train: Sequence[Pair]
     test: list[Item]
     context: Context
 
@@ -153,6 +152,7 @@ def _check_scores(entry: Entry, task: Task, protocol: Protocol, folder: Path) ->
         if task is Task.IMAGE_FAILURE:
             quality, classes = scores.quality, len(stage.context.info.classes)
             _require(quality is not None, "Scores.quality is missing")
+            assert quality is not None
             _require(np.shape(quality) == (classes,), f"quality is {np.shape(quality)}, not ({classes},)")
             _require(np.isfinite(quality).all(), "quality is not finite for every class")
             continue
@@ -191,12 +191,9 @@ def _check_leaves(entry: Entry, task: Task, folder: Path) -> None:
 def _check_method_saves(entry: Entry, task: Task, folder: Path) -> None:
     stage = _fitted(entry, task, folder)
     first = stage.method.score(stage.test, stage.context)
-    saved = folder / "saved"
-    saved.mkdir()
-    stage.method.save(saved)
-    _no_pickles(saved)
+    _no_pickles(folder / "fitted")
     other = type(stage.method)(stage.method.config, task)
-    other.load(saved, "cpu")
+    other.load(folder / "fitted", stage.context)
     _require_equal(first, other.score(stage.test, stage.context), 1e-5, "after save and load scores differ")
 
 
@@ -207,18 +204,19 @@ def _fitted(entry: Entry, task: Task, folder: Path, protocol: Protocol = Protoco
     kind: type[Method] = entry.load()
     method = kind(configure(kind, entry.name, {}, Preset.SMOKE, protocol, info), task)
     segmenter = ColourSegmenter(Config(), info)
-    reason = method.skip(info, segmenter.info)
-    _require(reason is None, f"it skips a segmenter with dropout and logits: {reason}")
-    context = _context(info, folder, segmenter, protocol)
-    pairs = []
-    if method.fit_on() is not FitOn.NOTHING:
-        samples = list(dataset.samples("train"))
-        if method.fit_on() is FitOn.LABELS:
-            pairs = [Pair(sample, None) for sample in samples]
-        else:
-            predictions = _predict(segmenter, samples, method.fit_needs())
-            pairs = [Pair(s, p) for s, p in zip(samples, predictions, strict=True)]
-        method.fit(pairs, context)
+    reason = method.skip(info)
+    _require(reason is None, f"it skips {info.name}: {reason}")
+    context = _context(dataset, folder, segmenter)
+    kind_of_fit = method.fit_on()
+    if kind_of_fit is not FitOn.NOTHING:
+        pairs = _ToyPairs(
+            dataset.samples("train"), None if kind_of_fit is FitOn.LABELS else segmenter, method
+        )
+        method.fit(pairs, context if kind_of_fit is FitOn.IN_FOLD else replace(context, segmenter=None))
+        saved = folder / "fitted"
+        saved.mkdir()
+        method.save(saved)
+        method.load(saved, context)
     test = list(dataset.samples("test"))
     # One image of another size, odd in both directions: batches need not be of one size for a method.
     views = [sample.view for sample in test]
@@ -228,7 +226,26 @@ def _fitted(entry: Entry, task: Task, folder: Path, protocol: Protocol = Protoco
         Item(view, segmenter.predict(torch.from_numpy(view.image)[None], [view.key], method.needs(), 0)[0])
         for view in views
     ]
-    return _Stage(method, pairs, items, context)
+    return _Stage(method, items, context)
+
+
+class _ToyPairs(Pairs):
+    """Training samples, predicted when indexed where there is a segmenter."""
+
+    key = "toy"
+
+    def __init__(self, samples: Sequence[Sample], segmenter: Segmenter | None, method: Method) -> None:
+        self._samples = samples
+        self._segmenter = segmenter
+        self._needs = method.fit_needs()
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        sample = self._samples[range(len(self))[index]]
+        model = self._segmenter
+        return Pair(sample, _predict(model, [sample], self._needs)[0] if model is not None else None)
 
 
 def _require_equal(first: Sequence[Any], second: Sequence[Any], tolerance: float, message: str) -> None:
@@ -242,22 +259,15 @@ def _require_equal(first: Sequence[Any], second: Sequence[Any], tolerance: float
 
 
 class ColourSegmenter(Segmenter):
-    """A segmenter that needs no training: a fixed linear map from colour to logits, with everything in `Needs`.
+    """A segmenter that needs no training: a fixed linear map from colour to logits.
 
-    It has noise in place of dropout, and three members.
+    It gives everything in `Needs`, with noise in place of dropout.
     """
-
-    Config: ClassVar[type[Config]] = Config
 
     def __init__(self, config: Config, dataset: DatasetInfo) -> None:
         super().__init__(config, dataset)
         drawn = np.random.default_rng(0).normal(0, 4, (len(dataset.classes), dataset.channels))
         self._weights = torch.from_numpy(drawn.astype(np.float32))
-
-    @property
-    def info(self) -> SegmenterInfo:
-        """Its facts."""
-        return SegmenterInfo("colour", self.dataset.classes, self.dataset.ndim, has_dropout=True)
 
     def fit(self, samples: Sequence[Sample], context: Context) -> None:
         """Nothing to learn."""
@@ -280,8 +290,9 @@ class ColourSegmenter(Segmenter):
         generator = torch.Generator().manual_seed(stable_seed(seed, key))
         logits = torch.tensordot(self._weights, image - 0.5, dims=1)
 
-        def draw() -> Tensor:
-            return torch.softmax(logits + torch.randn(logits.shape, generator=generator), dim=0)
+        def draw() -> tuple[Tensor, Tensor]:
+            noisy = logits + torch.randn(logits.shape, generator=generator)
+            return torch.softmax(noisy, dim=0), noisy
 
         probabilities = torch.softmax(logits, dim=0)
         confidence, labels = probabilities.max(dim=0)
@@ -292,7 +303,7 @@ class ColourSegmenter(Segmenter):
             probabilities if needs.probabilities else None,
             {wanted: self._features(logits, wanted) for wanted in needs.features},
             statistics(draw, needs.monte_carlo) if needs.monte_carlo else {},
-            torch.stack([draw() for _ in range(3)]) if needs.ensemble else None,
+            torch.stack([draw()[0] for _ in range(needs.ensemble)]) if needs.ensemble else None,
         )
 
     def _features(self, logits: Tensor, wanted: Features) -> Tensor:
@@ -348,7 +359,9 @@ def _check_samples(entry: Entry, folder: Path) -> None:
         _require(known.all(), f"{where}: a label is neither a class nor void")
     if Task.ANOMALY in info.tasks:
         masks = [sample.truth.anomaly for sample in test]
-        _require(all(m is not None and m.dtype == np.bool_ for m in masks), "a test mask is missing or no bool")
+        _require(
+            all(m is not None and m.dtype == np.bool_ for m in masks), "a test mask is missing or no bool"
+        )
         found = any((m & sample.truth.valid).any() for m, sample in zip(masks, test, strict=True))  # type: ignore[operator]
         _require(found, "no test sample of the toy holds an anomalous pixel")
 
@@ -380,7 +393,7 @@ def _check_missing(entry: Entry, folder: Path) -> None:
     except BenchError as error:
         _require(str(empty) in str(error), f"the error does not name the folder: {error}")
     else:
-        raise Nonconforming("prepare() is content with an empty folder")
+        raise NonconformingError("prepare() is content with an empty folder")
 
 
 def _check_truncated(entry: Entry, folder: Path) -> None:
@@ -397,9 +410,11 @@ def _check_truncated(entry: Entry, folder: Path) -> None:
         except BenchError as error:
             _require(file.name in str(error), f"the error does not name {file.name}: {error}")
         except Exception as error:
-            raise Nonconforming(f"a truncated {file.name} raises {type(error).__name__}: {error}") from error
+            raise NonconformingError(
+                f"a truncated {file.name} raises {type(error).__name__}: {error}"
+            ) from error
         else:
-            raise Nonconforming(f"a truncated {file.name} is read without an error")
+            raise NonconformingError(f"a truncated {file.name} is read without an error")
         file.write_bytes(whole)
         return
 
@@ -425,12 +440,15 @@ def _check_segmenter(entry: Entry, folder: Path) -> None:
     dataset = _toy(Task.ANOMALY).toy(folder / "toy")
     dataset.prepare()
     model = _segmenter(entry, dataset.info)
-    model.fit(dataset.samples("train"), _context(dataset.info, folder, None))
+    model.fit(dataset.samples("train"), _context(dataset, folder, None))
     samples = list(dataset.samples("test"))
     classes, shape = len(dataset.info.classes), samples[0].image.shape[1:]
-    passes = frozenset({3}) if model.info.has_dropout else frozenset()
-    wanted = frozenset({Features()})
-    needs = Needs(model.info.has_logits, probabilities=True, features=wanted, monte_carlo=passes)
+    passes, wanted = frozenset({3}), frozenset({Features()})
+    needs = Needs(probabilities=True)
+    for more in (Needs(logits=True), Needs(features=wanted), Needs(monte_carlo=passes)):
+        reason = model.lacks(more)
+        _require(reason is None or reason.strip(), "lacks() gives an empty reason")
+        needs = needs if reason else needs | more
     found = _predict(model, samples, needs)
     for prediction in found:
         probabilities = prediction.probabilities
@@ -441,12 +459,15 @@ def _check_segmenter(entry: Entry, folder: Path) -> None:
         _require(torch.equal(labels, prediction.labels), "labels are not the likeliest classes")
         _require(torch.equal(confidence, prediction.confidence), "confidence is not the largest probability")
         _require((probabilities.sum(0) - 1).abs().max() < 1e-4, "probabilities do not sum to 1")
-        if model.info.has_logits:
+        if needs.logits:
             assert prediction.logits is not None
             error = (torch.softmax(prediction.logits, 0) - probabilities).abs().max()
             _require(error < 1e-4, "probabilities are not the softmax of the logits")
-        _require(prediction.features[Features()].ndim == dataset.info.ndim + 1, "features have other axes")
-        if passes:
+        if needs.features:
+            _require(
+                prediction.features[Features()].ndim == dataset.info.ndim + 1, "features have other axes"
+            )
+        if needs.monte_carlo:
             drawn = prediction.monte_carlo[3]
             _require((drawn.square - drawn.mean**2).max() > 0, "stochastic passes are all alike")
     alone = [_predict(model, [sample], needs)[0] for sample in samples]
@@ -465,7 +486,9 @@ def _check_segmenter(entry: Entry, folder: Path) -> None:
         for field in fields(Prediction):
             if field.name in ("labels", "confidence", "logits", "probabilities"):
                 a, b = getattr(one, field.name), getattr(two, field.name)
-                _require(a is None or torch.allclose(a, b, atol=1e-5), f"after save and load {field.name} differ")
+                _require(
+                    a is None or torch.allclose(a, b, atol=1e-5), f"after save and load {field.name} differ"
+                )
 
 
 def _check_checkpoint(entry: Entry, folder: Path) -> None:
@@ -479,9 +502,9 @@ def _check_checkpoint(entry: Entry, folder: Path) -> None:
         except BenchError as error:
             _require(file.name in str(error), f"the error does not name {file.name}: {error}")
         except Exception as error:
-            raise Nonconforming(f"{file.name} raises {type(error).__name__}: {error}") from error
+            raise NonconformingError(f"{file.name} raises {type(error).__name__}: {error}") from error
         else:
-            raise Nonconforming(f"{file.name} is taken for a checkpoint")
+            raise NonconformingError(f"{file.name} is taken for a checkpoint")
     _require(not (folder / "sprung").exists(), "a pickle in a checkpoint ran its code")
 
 
@@ -513,19 +536,32 @@ def _predict(model: Segmenter, samples: Sequence[Sample], needs: Needs) -> list[
     return model.predict(images, [sample.key for sample in samples], needs, 0)
 
 
-def _context(
-    info: DatasetInfo, folder: Path, segmenter: Segmenter | None, protocol: Protocol = Protocol.OFFICIAL
-) -> Context:
+def _context(dataset: Dataset, folder: Path, segmenter: Segmenter | None) -> Context:
     store = Store(folder / "store")
 
-    def artifact(name: str, config: Mapping[str, Any], build: Callable[[Path, Path], None]) -> Path:
-        return store.get(name, dict(config), build)
+    def artifact(
+        name: str,
+        config: Config,
+        build: Callable[[Path, Context], None],
+        *,
+        seed: int = 0,
+        inputs: Sequence[str] = (),
+    ) -> Path:
+        facts = {"config": config.model_dump(mode="json"), "seed": seed, "inputs": list(inputs)}
+        return store.get(
+            name,
+            facts,
+            lambda made, scratch: build(made, replace(context, workspace=scratch, segmenter=None, seed=seed)),
+        )
 
     def track(items: Iterable[Any], description: str, total: int | None) -> Iterable[Any]:
         return items
 
     scratch = Path(tempfile.mkdtemp(dir=folder))
-    return Context(info, "cpu", "32", 0, Preset.SMOKE, protocol, scratch, segmenter, track, artifact)
+    context = Context(
+        dataset.info, dataset.samples("train"), "cpu", "32", 0, scratch, segmenter, track, artifact
+    )
+    return context
 
 
 def _refuses_unknown_option(kind: type[Any], entry: Entry) -> None:

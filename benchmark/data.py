@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -79,8 +79,12 @@ def _split_status(dataset: Dataset, name: str, expected: int) -> SplitStatus:
         return SplitStatus(name, expected, 0, str(error))
 
 
-def check_release(dataset: Dataset, variant: str | None) -> None:
-    """Let a tree whose split sizes are not the release's pass only under a variant's name.
+def variant_of(dataset: Dataset, variants: Mapping[str, str]) -> str | None:
+    """The variant that a tree is declared to be, or None for the release.
+
+    Args:
+        dataset: its tree.
+        variants: data set name -> variant; the key "" names any tree whose split sizes are not the release's.
 
     Raises:
         BenchError: the sizes differ and no variant is named, or a split cannot be read.
@@ -92,12 +96,14 @@ def check_release(dataset: Dataset, variant: str | None) -> None:
     differing = [
         f"{s.name} has {s.found} images (release: {s.expected})" for s in splits if s.found != s.expected
     ]
+    variant = variants.get(dataset.info.name, variants.get("") if differing else None)
     if differing and not variant:
         raise BenchError(
             f"{dataset.root} is not the release of '{dataset.info.name}': {'; '.join(differing)}. "
             "Name the variant with --variant NAME, so that its numbers are kept and printed apart from the "
             "release's, or restore the missing files."
         )
+    return variant
 
 
 def fetch(info: DatasetInfo, folder: Path, progress: Progress | None = None) -> None:

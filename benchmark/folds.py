@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import Needs, Pair, Prediction, Sample, Segmenter
+from segalarm.benchmark.interfaces import Needs, Pair, Pairs, Prediction, Sample, Segmenter
 from segalarm.benchmark.loading import load_batches, to_batch
 
 FOLDS = 4
@@ -43,7 +43,8 @@ class Slice(Sequence[Sample]):
         return len(self._rows)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._samples[self._rows[index]]
+        rows = self._rows[index]
+        return Slice(self._samples, rows) if isinstance(index, slice) else self._samples[rows]
 
 
 def kept_and_left_out(samples: Sequence[Sample], fold: int) -> tuple[Slice, Slice]:
@@ -87,21 +88,41 @@ def write_predictions(
     index.write_text(json.dumps([*known, *keys]))
 
 
-class StoredPairs(Sequence[Pair]):
-    """Training samples with predictions read from disk, memory-mapped; usable in worker processes."""
+class _Pairs(Pairs):
+    """Pairs by their number; slices are views."""
 
-    def __init__(self, samples: Sequence[Sample], folder: Path) -> None:
-        keys = json.loads((folder / INDEX).read_text())
-        if [sample.key for sample in samples] != keys:
-            raise BenchError(f"the predictions in {folder} are of other samples; delete that folder")
+    def __init__(self, samples: Sequence[Sample], key: str) -> None:
         self._samples = samples
-        self._folder = folder
+        self.key = key
 
     def __len__(self) -> int:
         return len(self._samples)
 
     def __getitem__(self, index: Any) -> Any:
-        number = range(len(self))[index]
+        numbers = range(len(self))[index]
+        return [self._pair(n) for n in numbers] if isinstance(index, slice) else self._pair(numbers)
+
+    def _pair(self, number: int) -> Pair:
+        raise NotImplementedError
+
+
+class LabelPairs(_Pairs):
+    """Training samples alone."""
+
+    def _pair(self, number: int) -> Pair:
+        return Pair(self._samples[number], None)
+
+
+class StoredPairs(_Pairs):
+    """Training samples with predictions read from disk, memory-mapped; usable in worker processes."""
+
+    def __init__(self, samples: Sequence[Sample], key: str, folder: Path) -> None:
+        super().__init__(samples, key)
+        if [sample.key for sample in samples] != json.loads((folder / INDEX).read_text()):
+            raise BenchError(f"the predictions in {folder} are of other samples; delete that folder")
+        self._folder = folder
+
+    def _pair(self, number: int) -> Pair:
         arrays: dict[str, Any] = {}
         for name in _STORED:
             file = self._folder / f"{number:06d}.{name}.npy"
@@ -111,45 +132,29 @@ class StoredPairs(Sequence[Pair]):
         return Pair(self._samples[number], Prediction(**arrays))
 
 
-class LabelPairs(Sequence[Pair]):
-    """Training samples alone."""
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self._samples = samples
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __getitem__(self, index: Any) -> Any:
-        return Pair(self._samples[index], None)
-
-
-class LivePairs(Sequence[Pair]):
-    """Training samples, predicted when indexed.
+class LivePairs(_Pairs):
+    """Training samples, predicted when indexed: on the run's device, in the run's own process.
 
     Args:
-        segmenter_of: the segmenter that may predict the sample of an index.
+        segmenter_of: the segmenter that may predict the sample of a number.
     """
 
     def __init__(
         self,
         samples: Sequence[Sample],
+        key: str,
         segmenter_of: Callable[[int], Segmenter],
         needs: Needs,
         device: str,
         seed: int,
     ) -> None:
-        self._samples = samples
+        super().__init__(samples, key)
         self._segmenter_of = segmenter_of
         self._needs = needs
         self._device = device
         self._seed = seed
 
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __getitem__(self, index: Any) -> Any:
-        number = range(len(self))[index]
+    def _pair(self, number: int) -> Pair:
         sample = self._samples[number]
         segmenter = self._segmenter_of(number)
         found = segmenter.predict(to_batch([sample], self._device), [sample.key], self._needs, self._seed)

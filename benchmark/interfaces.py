@@ -5,8 +5,9 @@ Shapes: `C` channels, `L` classes, `*spatial` is (H, W) or (D, H, W). Imports no
 
 from __future__ import annotations
 
+import typing
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -67,6 +68,10 @@ class Config(BaseModel):
     """Hyper-parameters of a plugin. An unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def files(self) -> list[Path]:
+        """The files that it names; what depends on the configuration depends on their content."""
+        return [value for value in self.__dict__.values() if isinstance(value, Path)]
 
 
 AnyConfig = Config
@@ -158,7 +163,6 @@ class DatasetInfo:
         folders: names the data set's folder usually has below a data root.
         layout: the expected files, for people.
         archives: what `--fetch` downloads; empty where a login is needed (`source` says how).
-        test_split: the split that the experiment scores.
     """
 
     name: str
@@ -176,9 +180,9 @@ class DatasetInfo:
     archives: tuple[Archive, ...] = ()
     ndim: int = 2
     channels: int = 3
-    test_split: str = "test"
     default_preset: Preset = Preset.FULL
-    default_segmenter: str = "ddrnet"
+    segmenters: tuple[str, ...] = ("ddrnet",)
+    """Those of the experiment; the first is the default."""
     default_tasks: tuple[Task, ...] = ()
     """The tasks of a run that names none: those of the published experiment. Empty: all of `tasks`."""
 
@@ -237,14 +241,14 @@ class Needs:
 
     Attributes:
         monte_carlo: numbers of stochastic passes whose statistics are wanted.
-        ensemble: probabilities of every member.
+        ensemble: members whose probabilities are wanted.
     """
 
     logits: bool = False
     probabilities: bool = False
     features: frozenset[Features] = frozenset()
     monte_carlo: frozenset[int] = frozenset()
-    ensemble: bool = False
+    ensemble: int = 0
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
@@ -252,7 +256,7 @@ class Needs:
             self.probabilities or other.probabilities,
             self.features | other.features,
             self.monte_carlo | other.monte_carlo,
-            self.ensemble or other.ensemble,
+            max(self.ensemble, other.ensemble),
         )
 
 
@@ -264,12 +268,14 @@ class MonteCarlo:
         mean: float32 (L, *spatial), mean of the softmax.
         entropy: float32 (*spatial), mean over passes of the entropy in nats.
         square: float32 (L, *spatial), mean of the squared softmax.
+        logits: float32 (L, *spatial), mean of the logits; None where a pass averages over scales.
     """
 
     passes: int
     mean: torch.Tensor
     entropy: torch.Tensor
     square: torch.Tensor
+    logits: torch.Tensor | None = None
 
 
 @dataclass
@@ -309,12 +315,27 @@ class Scores:
     quality: npt.NDArray[np.floating[Any]] | None = None
 
 
+class Memo:
+    """Remembers what several methods compute alike, so that it is computed once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, Any] = {}
+
+    def get(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` gave at the first call with this key, which says all that it depends on."""
+        if key not in self._found:
+            self._found[key] = compute()
+        found: T = self._found[key]
+        return found
+
+
 @dataclass(frozen=True)
 class Item:
-    """One element of a batch that is scored."""
+    """One element of a batch that is scored. `memo` is the image's, shared by all methods of the run."""
 
     view: View
     prediction: Prediction
+    memo: Memo = field(default_factory=Memo, compare=False)
 
 
 @dataclass(frozen=True)
@@ -325,47 +346,70 @@ class Pair:
     prediction: Prediction | None
 
 
-@dataclass
+class Pairs(Sequence[Pair]):
+    """What a method is fitted on; a pair loads when indexed.
+
+    Attributes:
+        key: stands for the samples and for the segmenters that predicted them, for `Context.artifact`.
+    """
+
+    key: str
+
+
+class MakeArtifact(typing.Protocol):
+    """The type of `Context.artifact`."""
+
+    def __call__(
+        self,
+        name: str,
+        config: AnyConfig,
+        build: Callable[[Path, Context], None],
+        *,
+        seed: int = 0,
+        inputs: Sequence[str] = (),
+    ) -> Path:
+        """A folder that `build(folder, context)` has filled, built when it is not there.
+
+        Methods that ask for the same share it, and so do runs of other seeds, tasks and presets.
+
+        Args:
+            name: what it is, a file name.
+            config: all hyper-parameters that it depends on.
+            build: its context has this `seed` and a workspace of the artifact's own. Its module's code is
+                part of the key.
+            seed: of its training; not the run's, unless the caller passes that.
+            inputs: keys of whatever else it depends on, such as `Pairs.key`.
+        """
+
+
+@dataclass(frozen=True)
 class Context:
     """The run that a plugin works in.
 
     Attributes:
+        info: of the data set that is trained on.
+        train: its training samples; they load when indexed.
         device: a torch device string.
         workspace: a folder of the caller's own for checkpoints of unfinished training; survives a kill.
-        segmenter: the segmenter whose predictions are scored; None while it is trained itself.
+        segmenter: the one whose predictions are scored. None where the result must not depend on it: while
+            it is trained itself, and in `Method.fit` on anything but its own (in-fold) predictions.
         track: wraps an iterable in a progress bar: `track(iterable, description, total)`.
-        artifact: `artifact(name, config, build)` gives a folder that `build(folder, scratch)` has
-            filled, kept under `config` and shared by every method that asks for the same; `scratch` survives
-            a kill.
+        artifact: makes what several methods share, see `MakeArtifact`.
+        memo: remembers, for this pass, what methods load alike (a network that several use).
+        weights: pretrained weights that were used, name -> file or "none"; goes into the record.
     """
 
     info: DatasetInfo
+    train: Sequence[Sample]
     device: str
     precision: str
     seed: int
-    preset: Preset
-    protocol: Protocol
     workspace: Path
     segmenter: Segmenter | None
     track: Callable[[Iterable[T], str, int | None], Iterable[T]]
-    artifact: Callable[[str, Mapping[str, Any], Callable[[Path, Path], None]], Path]
+    artifact: MakeArtifact
+    memo: Memo = field(default_factory=Memo)
     weights: dict[str, str] = field(default_factory=dict)
-    """Pretrained weights that were used, name -> file or "none"; goes into the record."""
-
-
-@dataclass(frozen=True)
-class SegmenterInfo:
-    """The facts of a segmenter as configured, before it is trained.
-
-    Attributes:
-        has_logits: false where probabilities are averaged over scales, so that there are no logits.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    ndim: int
-    has_dropout: bool
-    has_logits: bool = True
 
 
 class Segmenter(ABC):
@@ -387,10 +431,9 @@ class Segmenter(ABC):
         """Values of `Config` that the preset, protocol and data set choose."""
         return {}
 
-    @property
-    @abstractmethod
-    def info(self) -> SegmenterInfo:
-        """Its facts; may build the network on the CPU."""
+    def lacks(self, needs: Needs) -> str | None:
+        """Why it cannot give what is needed, with the way out, or None. Asked before it is trained."""
+        return None
 
     @abstractmethod
     def fit(self, samples: Sequence[Sample], context: Context) -> None:
@@ -445,7 +488,10 @@ class Method(ABC):
         return {}
 
     def needs(self) -> Needs:
-        """What `score` reads of a prediction beyond labels and confidence."""
+        """What `score` reads of a prediction beyond labels and confidence.
+
+        A segmenter that lacks it makes the cell skipped, with the segmenter's reason.
+        """
         return Needs()
 
     def fit_needs(self) -> Needs:
@@ -456,20 +502,27 @@ class Method(ABC):
         """What `fit` is given; `FitOn.NOTHING` for a training-free method."""
         return FitOn.NOTHING
 
-    def skip(self, dataset: DatasetInfo, segmenter: SegmenterInfo) -> str | None:
-        """Why this cell has no meaning, or None."""
+    def fit_key(self) -> dict[str, Any]:
+        """What of task and configuration `fit` depends on; cells with one key share what was learned.
+
+        Override it to leave out what only `score` reads.
+        """
+        return {"task": self.task, "config": self.config.model_dump(mode="json")}
+
+    def skip(self, dataset: DatasetInfo) -> str | None:
+        """Why this method has no meaning on a data set, or None."""
         return None
 
-    def fit(self, pairs: Sequence[Pair], context: Context) -> None:
-        """Train on training samples with their predictions; pairs load when indexed."""
+    def fit(self, pairs: Pairs, context: Context) -> None:
+        """Train on training samples with their predictions."""
         raise TypeError(f"{type(self).__name__} declares no fit")
 
     def save(self, folder: Path) -> None:
         """Write what `fit` learned below `folder`, with safetensors."""
         raise TypeError(f"{type(self).__name__} declares no save")
 
-    def load(self, folder: Path, device: str) -> None:
-        """Read what `save` wrote."""
+    def load(self, folder: Path, context: Context) -> None:
+        """Read what `save` wrote. Called after `fit` too, on another instance perhaps."""
         raise TypeError(f"{type(self).__name__} declares no load")
 
     @abstractmethod

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from segalarm.benchmark.code import code_hash
-from segalarm.benchmark.data import check_release, locate
+from segalarm.benchmark.data import locate, variant_of
 from segalarm.benchmark.errors import BenchError, DataMissingError, UnknownNameError
 from segalarm.benchmark.folds import Slice
 from segalarm.benchmark.interfaces import (
@@ -41,16 +41,15 @@ class Data:
     train: Sequence[Sample]
     test: Sequence[Sample]
 
-    def facts(self, split: str) -> dict[str, Any]:
-        """What an artifact made of a split depends on."""
-        samples = self.train if split == "train" else self.test
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What an artifact made of the training split depends on."""
         info = self.dataset.info
         return {
             "dataset": info.name,
             "variant": self.variant,
             "revision": info.revision,
-            "split": split,
-            "samples": samples_hash(samples),
+            "samples": samples_hash(self.train),
             "code": code_hash(type(self.dataset).__module__),
         }
 
@@ -62,7 +61,8 @@ class Network:
     name: str
     entry: Entry
     model: Segmenter
-    facts: Mapping[str, Any]
+    seed: int
+    facts: dict[str, Any]
 
 
 @dataclass
@@ -77,8 +77,13 @@ class Cell:
     """"to run", "cached", "skipped", "ok" or "failed"."""
     reason: str | None = None
     record: Path | None = None
+    weights: dict[str, str] = field(default_factory=dict)
     fit_seconds: float | None = None
     score_seconds: float = 0.0
+
+    def unload(self) -> None:
+        """Let go of what the method learned or loaded."""
+        self.method = type(self.method)(self.method.config, self.method.task)
 
 
 @dataclass
@@ -88,6 +93,7 @@ class Group:
     Attributes:
         network: the segmenter whose predictions are scored.
         teacher: whose out-of-fold predictions methods are fitted on; mostly `network` itself.
+        errors: what cannot be planned, with the reason.
     """
 
     data: Data
@@ -97,6 +103,7 @@ class Group:
     preset: Preset
     seed: int
     cells: list[Cell] = field(default_factory=list)
+    errors: list[tuple[str, BenchError]] = field(default_factory=list)
 
     @property
     def waiting(self) -> list[Cell]:
@@ -109,16 +116,36 @@ def samples_hash(samples: Iterable[Sample]) -> str:
     return hashlib.sha256("\n".join(sample.key for sample in samples).encode()).hexdigest()[:16]
 
 
-def split_names(wanted: Sequence[str], kind: str, registry: Registry) -> list[str]:
-    """The names asked for, or all; every one is known afterwards.
+def config_facts(config: Config) -> dict[str, Any]:
+    """All hyper-parameters, with the hash of each file that one names.
+
+    Raises:
+        BenchError: such a file cannot be read.
+    """
+    facts = config.model_dump(mode="json")
+    files = {str(file): file_hash(file) for file in config.files()}
+    return {**facts, "files": files} if files else facts
+
+
+def check_names(request: Request, registry: Registry) -> None:
+    """Every name that the request spells out is known.
 
     Raises:
         BenchError: a name is unknown or registered twice.
     """
-    names = list(wanted) or registry.names(kind)
-    for name in names:
-        registry.get(kind, name)
-    return names
+    for name in request.methods:
+        registry.get("methods", name)
+    for name in (*request.datasets, *filter(None, [request.train_dataset])):
+        registry.get("datasets", name)
+    segmenters = [n for n in (*request.segmenters, request.train_segmenter) if n not in (None, "all")]
+    for name in filter(None, segmenters):
+        find_segmenter(name, registry)
+    owners = {*registry.names("methods"), *registry.names("segmenters"), *filter(None, segmenters)}
+    for name in request.options:
+        if name not in owners | {"segmenter"}:
+            raise UnknownNameError("owner of an option", name, owners | {"segmenter"})
+    for name in {*request.variants, *request.data} - {"", *registry.names("datasets")}:
+        raise UnknownNameError("data set", name, registry.names("datasets"))
 
 
 def prepare_data(request: Request, name: str, preset: Preset, registry: Registry) -> Data:
@@ -139,8 +166,7 @@ def prepare_data(request: Request, name: str, preset: Preset, registry: Registry
         root = locate(kind, folder)
     dataset = kind(root)
     dataset.prepare()
-    variant = request.variant(name)
-    check_release(dataset, variant)
+    variant = variant_of(dataset, request.variants)
     train, test = dataset.samples("train"), dataset.samples("test")
     if preset is Preset.SMOKE:
         train, test = _thin(train, LIMITS["train"]), _thin(test, LIMITS["test"])
@@ -153,6 +179,27 @@ def _thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
     return Slice(samples, [k * len(samples) // most for k in range(most)])
 
 
+def find_segmenter(name: str, registry: Registry) -> tuple[Entry, dict[str, Any]]:
+    """The entry of a segmenter's name, and the options that the name implies.
+
+    Args:
+        name: registered, or an mmsegmentation config by name or path.
+
+    Raises:
+        UnknownNameError: neither; gives the nearest names.
+    """
+    if name in registry.entries["segmenters"]:
+        return registry.get("segmenters", name), {}
+    from segalarm.benchmark.segmenters.network import find
+
+    try:
+        config = find(name)
+    except BenchError as error:
+        raise UnknownNameError("segmenter", name, registry.names("segmenters"), str(error)) from error
+    own = Path(name).suffix == ".py"
+    return registry.get("segmenters", "mmseg"), {"config": str(config) if own else config.stem}
+
+
 def make_network(
     request: Request,
     name: str,
@@ -162,37 +209,26 @@ def make_network(
     registry: Registry,
     checkpoint: Path | None,
 ) -> Network:
-    """A registered segmenter, or any mmsegmentation config by its name or path, not yet trained.
+    """A segmenter that is not yet trained.
 
     Raises:
-        BenchError: neither; gives the nearest names.
+        BenchError: its name or an option is unknown, or a file that it names cannot be read.
     """
     info = train.dataset.info
-    options = {**request.options.get("segmenter", {}), **request.options.get(name, {})}
-    if name in registry.entries["segmenters"]:
-        entry = registry.get("segmenters", name)
-    else:
-        from segalarm.benchmark.segmenters.network import find
-
-        try:
-            options["config"] = str(find(name)) if Path(name).suffix == ".py" else find(name).stem
-        except BenchError as error:
-            raise UnknownNameError("segmenter", name, registry.names("segmenters"), str(error)) from error
-        entry = registry.get("segmenters", "mmseg")
+    entry, implied = find_segmenter(name, registry)
+    options = {**request.options.get("segmenter", {}), **request.options.get(name, {}), **implied}
     kind: type[Segmenter] = entry.load()
     model = kind(configure(kind, name, options, preset, request.protocol, info), info)
     facts = {
         "segmenter": entry.target,
-        "config": model.config.model_dump(mode="json"),
+        "config": config_facts(model.config),
         "code": code_hash(kind.__module__),
-        "train": train.facts("train"),
-        "preset": preset,
-        "protocol": request.protocol,
+        "train": train.facts,
         "seed": seed,
         "precision": request.precision,
         "checkpoint": file_hash(checkpoint) if checkpoint else None,
     }
-    return Network(name, entry, model, facts)
+    return Network(name, entry, model, seed, facts)
 
 
 def file_hash(file: Path) -> str:
@@ -205,14 +241,17 @@ def file_hash(file: Path) -> str:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise BenchError(f"--checkpoint {file}: {error.strerror}") from error
+        raise BenchError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, BenchError]]:
-    """The groups of a run, or (what, error) for one that cannot be planned."""
-    names = split_names(request.datasets, "datasets", registry)
-    methods = split_names(request.methods, "methods", registry)
-    for name in names:
+    """The groups of a run, or (what, error) for one that cannot be planned.
+
+    Raises:
+        BenchError: a name that the request spells out is unknown or registered twice.
+    """
+    check_names(request, registry)
+    for name in request.datasets or registry.names("datasets"):
         try:
             kind: type[Dataset] = registry.get("datasets", name).load()
             preset = request.preset or kind.info.default_preset
@@ -227,24 +266,17 @@ def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, 
         except BenchError as error:
             yield name, error
             continue
-        for segmenter, seed in itertools.product(
-            request.segmenters or (kind.info.default_segmenter,), request.seeds
-        ):
+        usual = kind.info.segmenters
+        wanted = usual if request.segmenters == ("all",) else request.segmenters or usual[:1]
+        for segmenter, seed in itertools.product(wanted, request.seeds):
             try:
-                yield _group(request, registry, data, train, segmenter, preset, seed, methods)
+                yield _group(request, registry, data, train, segmenter, preset, seed)
             except BenchError as error:
                 yield f"{name} with {segmenter}", error
 
 
 def _group(
-    request: Request,
-    registry: Registry,
-    data: Data,
-    train: Data,
-    name: str,
-    preset: Preset,
-    seed: int,
-    methods: Sequence[str],
+    request: Request, registry: Registry, data: Data, train: Data, name: str, preset: Preset, seed: int
 ) -> Group:
     own_seed = seed if request.segmenter_seed is None else request.segmenter_seed
     network = make_network(request, name, preset, train, own_seed, registry, request.checkpoint)
@@ -253,19 +285,25 @@ def _group(
         teacher = make_network(request, request.train_segmenter, preset, train, own_seed, registry, None)
     group = Group(data, train, network, teacher, preset, seed)
     info = data.dataset.info
-    for method in methods:
-        found = registry.get("methods", method)
-        for task in request.tasks or info.default_tasks or info.tasks:
-            if task in found.tasks or request.tasks:
-                group.cells.append(_cell(request, group, found, task))
+    for method in request.methods or registry.names("methods"):
+        try:
+            found = registry.get("methods", method)
+            for task in request.tasks or info.default_tasks or info.tasks:
+                if task in found.tasks or request.tasks:
+                    group.cells.append(_cell(request, group, found, task))
+        except BenchError as error:
+            group.errors.append((f"{method} on {info.name}", error))
+        except Exception as error:  # whatever a plugin raises must not stop the others
+            problem = f"plugin '{found.plugin}' raises {type(error).__name__}: {error}"
+            group.errors.append((f"{method} on {info.name}", BenchError(problem)))
     return group
 
 
 def _cell(request: Request, group: Group, entry: Entry, task: Task) -> Cell:
     kind: type[Method] = entry.load()
-    data, train, info = group.data, group.train, group.data.dataset.info
-    options = request.options.get(entry.name, {})
-    config: Config = configure(kind, entry.name, options, group.preset, request.protocol, info)
+    data, train = group.data, group.train
+    info, options = data.dataset.info, request.options.get(entry.name, {})
+    config = configure(kind, entry.name, options, group.preset, request.protocol, train.dataset.info)
     method = kind(config, task)
     network, teacher = group.network, group.teacher
     learns_from_other = teacher is not network and method.fit_on() is FitOn.OUT_OF_FOLD
@@ -280,20 +318,24 @@ def _cell(request: Request, group: Group, entry: Entry, task: Task) -> Cell:
         train_samples_hash=samples_hash(train.train),
         n_train_samples=len(train.train),
         segmenter=network.name,
-        segmenter_config={**network.facts["config"], "seed": network.facts["seed"]},
+        segmenter_config=network.facts["config"],
         segmenter_checkpoint=network.facts["checkpoint"],
+        segmenter_seed=request.segmenter_seed,
         train_segmenter=teacher.name if learns_from_other else None,
         train_segmenter_config=teacher.facts["config"] if learns_from_other else None,
         method=entry.name,
-        method_config=config.model_dump(mode="json"),
+        method_config=config_facts(config),
         task=task,
         protocol=request.protocol,
         preset=group.preset,
+        precision=request.precision,
         seed=group.seed,
     )
     modules = (kind, type(network.model), type(data.dataset))
     parts = [code_hash(plugin.__module__) for plugin in modules]
     parts.append(code_hash("segalarm.benchmark.evaluate"))
+    if method.fit_on() is FitOn.OUT_OF_FOLD:
+        parts.append(code_hash("segalarm.benchmark.folds"))
     cell = Cell(entry, method, identity, hashlib.sha256("".join(parts).encode()).hexdigest()[:16])
     reason = _no_meaning(cell, group)
     if reason is not None:
@@ -313,7 +355,14 @@ def _no_meaning(cell: Cell, group: Group) -> str | None:
         return f"{cell.entry.name} does not work in {info.ndim} dimensions"
     if task is not Task.ANOMALY and group.train.dataset.info.classes != info.classes:
         return f"{group.train.dataset.info.name}, trained on, has other classes than {info.name}"
-    return cell.method.skip(info, group.network.model.info)
+    if info.ndim not in group.network.entry.ndims:
+        return f"{group.network.name} does not segment in {info.ndim} dimensions"
+    # What fitting needs comes from another segmenter where one was named.
+    lacking = group.network.model.lacks(cell.method.needs())
+    if lacking is None and cell.method.fit_on() in (FitOn.IN_FOLD, FitOn.OUT_OF_FOLD):
+        source = group.network if cell.method.fit_on() is FitOn.IN_FOLD else group.teacher
+        lacking = source.model.lacks(cell.method.fit_needs())
+    return cell.method.skip(info) or lacking
 
 
 def _look_up(request: Request, cell: Cell) -> None:

@@ -61,6 +61,7 @@ class Identity(Part):
         dataset_revision, samples_hash: the release, and a hash of the keys of the scored samples.
         train_dataset: whose training split the segmenter learned from; mostly `dataset` itself.
         segmenter_checkpoint: a hash of a foreign checkpoint; None where the benchmark trained the segmenter.
+        segmenter_seed: where all seeds share segmenters, theirs; None where these follow the run's.
         train_segmenter: whose predictions the method was fitted on; None for `segmenter`'s own.
         method_config: the full configuration, defaults included.
     """
@@ -77,6 +78,7 @@ class Identity(Part):
     segmenter: str
     segmenter_config: Facts
     segmenter_checkpoint: str | None = None
+    segmenter_seed: int | None = None
     train_segmenter: str | None = None
     train_segmenter_config: Facts | None = None
     train_segmenter_checkpoint: str | None = None
@@ -85,6 +87,7 @@ class Identity(Part):
     task: Task
     protocol: Protocol
     preset: Preset
+    precision: str
     seed: int
 
     @property
@@ -129,7 +132,6 @@ class Provenance(Part):
     platform: str
     device: str
     device_name: str
-    precision: str
     weights: dict[str, str] = Field(default_factory=dict)
     created: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
 
@@ -231,7 +233,7 @@ def load_records(path: str | Path) -> pd.DataFrame:
 
     Returns:
         One row a record: `key`, the fields of `Identity` (configurations as JSON text), `status`, `reason`,
-        `precision`, `images`, and a column `METRIC.AGGREGATION` a metric, as fractions.
+        `images`, and a column `METRIC.AGGREGATION` a metric, as fractions.
 
     Raises:
         BenchError: a record is invalid, or there is no such path.
@@ -242,7 +244,7 @@ def load_records(path: str | Path) -> pd.DataFrame:
     if not path.exists():
         raise BenchError(f"no records at {path}: there is no such folder or file")
     records = [Record.load(path)] if path.is_file() else read_records(path)
-    columns = ["key", *Identity.model_fields, "status", "reason", "precision", "images"]
+    columns = ["key", *Identity.model_fields, "status", "reason", "images"]
     return pd.DataFrame([_row(record) for record in records], columns=None if records else columns)
 
 
@@ -253,7 +255,6 @@ def _row(record: Record) -> dict[str, Any]:
         **{name: canonical(value) if isinstance(value, dict) else value for name, value in identity.items()},
         "status": record.status,
         "reason": record.reason,
-        "precision": record.provenance.precision,
         "images": record.counts.get("images"),
         **{f"{name}.{how}": v for how, values in record.metrics.items() for name, v in values.items()},
     }

@@ -21,9 +21,13 @@ class Request:
     """A run as asked for on the command line.
 
     Attributes:
-        methods, datasets, tasks: names; empty = all (tasks: those that the data set is published for).
-        segmenters: names, or mmsegmentation configs; empty = the data set's default.
-        variants, data: data set name -> variant or folder; the key "" stands for every data set.
+        methods, datasets: names; empty = all.
+        tasks: empty = those that the data set is published for.
+        segmenters: names, or mmsegmentation configs; empty = the data set's default, "all" = all of its
+            experiment.
+        segmenter_seed: of the segmenters; None = the run's.
+        variants, data: data set name -> variant or folder. The key "" stands for every data set, as a
+            variant for those whose tree is not the release.
         preset: None = the data set's default.
         rerun: "missing" runs what has no finished record made by the present code; "never" leaves every
             cell alone that has a record; "always" runs all.
@@ -50,10 +54,6 @@ class Request:
     rerun: Rerun = "missing"
     workers: int = 1
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def variant(self, dataset: str) -> str | None:
-        """The variant that a data set's tree is declared to be."""
-        return self.variants.get(dataset, self.variants.get(""))
 
     def folder(self, dataset: str) -> Path | None:
         """Where a data set is to be looked for."""

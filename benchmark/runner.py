@@ -7,7 +7,7 @@ import resource
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 from importlib.metadata import version
@@ -77,11 +77,7 @@ def run(request: Request, registry: Registry, track: Track, say: Callable[[str],
     store = Store(request.workspace, say)
     device = pick_device(request.device)
     outcome = Outcome()
-    for group in groups(request, registry):
-        if isinstance(group, tuple):
-            outcome.note(*group, wanted=bool(request.datasets))
-            continue
-        outcome.cells += group.cells
+    for group in _planned(request, registry, outcome):
         _Pass(request, group, Stages(request, group, store, device, track)).run()
     return outcome
 
@@ -90,11 +86,7 @@ def describe(request: Request, registry: Registry, say: Callable[[str], None]) -
     """Show the stages that `run` would make and those that are cached, without making any."""
     store = Store(request.workspace)
     outcome = Outcome()
-    for group in groups(request, registry):
-        if isinstance(group, tuple):
-            outcome.note(*group, wanted=bool(request.datasets))
-            continue
-        outcome.cells += group.cells
+    for group in _planned(request, registry, outcome):
         data, waiting = group.data, len(group.waiting)
         images = f"{len(data.train)} training and {len(data.test)} test images"
         say(f"{data.dataset.info.name}: {images} in {data.dataset.root}")
@@ -105,21 +97,34 @@ def describe(request: Request, registry: Registry, say: Callable[[str], None]) -
     return outcome
 
 
+def _planned(request: Request, registry: Registry, outcome: Outcome) -> Iterator[Group]:
+    """The groups that can be run; the rest goes into the outcome."""
+    for group in groups(request, registry):
+        if isinstance(group, tuple):
+            outcome.note(*group, wanted=bool(request.datasets))
+            continue
+        for what, error in group.errors:
+            outcome.note(what, error, wanted=True)
+        outcome.cells += group.cells
+        yield group
+
+
 def pick_device(name: str) -> str:
     """A torch device; "auto" is the first GPU, else the CPU.
 
     Raises:
-        BenchError: the device is absent.
+        BenchError: there is no such device.
     """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda"):
-        index = int(name.partition(":")[2] or 0)
-        if not torch.cuda.is_available() or index >= torch.cuda.device_count():
-            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-            raise BenchError(
-                f"--device {name}: this machine has {count} GPUs that torch can use; try --device cpu"
-            )
+    kind, colon, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (colon and not (kind == "cuda" and index.isdigit())):
+        raise BenchError(f"--device {name}: expected auto, cpu, cuda or cuda:N")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "cuda" and int(index or 0) >= count:
+        raise BenchError(
+            f"--device {name}: this machine has {count} GPUs that torch can use; try --device cpu"
+        )
     return name
 
 
@@ -142,11 +147,13 @@ class _Pass:
                 self.stages.segmenter()
                 for cell in self.group.waiting:
                     self._fit(cell)
+                self.stages.fitted()
                 self._score()
             except Exception as error:
                 for cell in self.group.waiting:
                     self._fail(cell, error)
         for cell in self.group.cells:
+            cell.unload()
             if cell.state == "skipped":
                 cell.record = self._record(cell, None).save(self.request.record_folder)
 
@@ -166,10 +173,11 @@ class _Pass:
         if not evaluators:
             return
         needs = reduce(Needs.__or__, (cell.method.needs() for cell in group.waiting), Needs())
-        scratch = self.stages.store.root / "unfinished" / "score"
-        context = self.stages.context(scratch, group.seed, group.network.model)
-        batches: Iterable[list[Sample]] = load_batches(group.data.test, BATCH, self.request.workers)
-        batches = self.stages.track(batches, f"{info.name}: scoring", -(-len(group.data.test) // BATCH))
+        contexts = {id(cell): self.stages.scoring(cell) for cell in group.waiting}
+        # Features and volumes are too large for more than one at a time.
+        size = 1 if needs.features or info.ndim == 3 else BATCH
+        batches: Iterable[list[Sample]] = load_batches(group.data.test, size, self.request.workers)
+        batches = self.stages.track(batches, f"{info.name}: scoring", -(-len(group.data.test) // size))
         start, predicting = time.perf_counter(), 0.0
         for batch in batches:
             began = time.perf_counter()
@@ -186,7 +194,7 @@ class _Pass:
                     shown[~truth.valid] = VOID
                     self.confusion.update(sample.key, label, shown)
             for cell in group.waiting:
-                self._score_batch(cell, evaluators[id(cell)], batch, items, labels, context)
+                self._score_batch(cell, evaluators[id(cell)], batch, items, labels, contexts[id(cell)])
             if not group.waiting:
                 return
         self.stages.timings["predict"] = predicting
@@ -222,8 +230,13 @@ class _Pass:
         known = isinstance(error, BenchError)
         cell.state = "failed"
         cell.reason = str(error) if known else f"{type(error).__name__}: {error}"
+        cell.unload()
         extra = {} if known else {"traceback": "".join(traceback.format_exception(error))}
-        cell.record = self._record(cell, None, extra).save(self.request.record_folder)
+        record = self._record(cell, None, extra)
+        if is_finished(self.request.record_folder / record.file_name):
+            cell.reason += ". The record of an earlier run is left as it was"
+        else:
+            cell.record = record.save(self.request.record_folder)
 
     def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
         group, facts = self.group, dict(extra or {})
@@ -272,8 +285,7 @@ class _Pass:
             device_name=torch.cuda.get_device_name(self.stages.device)
             if cuda
             else platform.processor() or "cpu",
-            precision=self.request.precision,
-            weights=dict(self.stages.weights),
+            weights={**self.stages.weights, **cell.weights},
         )
 
 
@@ -289,6 +301,14 @@ def git_state() -> Git | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return Git(commit=commit, dirty=bool(changed))
+
+
+def is_finished(file: Path) -> bool:
+    """Whether a file holds a record with metrics."""
+    try:
+        return Record.load(file).status == "ok"
+    except BenchError:  # absent, damaged or of an old schema
+        return False
 
 
 def _number(value: float) -> float | None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from segalarm.benchmark import folds
 from segalarm.benchmark.code import code_hash
-from segalarm.benchmark.interfaces import Context, FitOn, Needs, Pair, Segmenter
-from segalarm.benchmark.plan import Cell, Group, Network
+from segalarm.benchmark.interfaces import AnyConfig, Context, FitOn, Memo, Needs, Pairs, Segmenter
+from segalarm.benchmark.plan import Cell, Group, Network, config_facts
 from segalarm.benchmark.request import Request
-from segalarm.benchmark.store import Store
+from segalarm.benchmark.store import Store, key_of
 
 Track = Callable[[Iterable[Any], str, int | None], Iterable[Any]]
+Build = Callable[[Path, Context], None]
+
+WEIGHTS = "weights.json"
+"""Beside every artifact: the pretrained weights that went into it."""
 
 
 class Stages:
@@ -23,7 +28,7 @@ class Stages:
 
     Attributes:
         timings: stage -> seconds, of what was made or loaded here.
-        weights: pretrained weights that were used, name -> file or "none".
+        weights: pretrained weights that the segmenter started from, name -> file or "none".
     """
 
     def __init__(self, request: Request, group: Group, store: Store, device: str, track: Track) -> None:
@@ -34,106 +39,146 @@ class Stages:
         self.track = track
         self.timings: dict[str, float] = {}
         self.weights: dict[str, str] = {}
+        self._memo = Memo()
         self._fold = lru_cache(maxsize=folds.FOLDS)(self._load_fold)
 
     def segmenter(self) -> None:
         """Train the group's segmenter, or load it."""
         network = self.group.network
 
-        def build(folder: Path, scratch: Path) -> None:
+        def build(folder: Path, context: Context) -> None:
             if self.request.checkpoint is not None:
                 network.model.load_checkpoint(self.request.checkpoint, self.device)
             else:
-                context = self.context(scratch, network.facts["seed"], None)
                 network.model.fit(self.group.train.train, context)
             network.model.save(folder)
 
         start = time.perf_counter()
-        network.model.load(self.store.get("segmenter", network.facts, build), self.device)
+        folder = self._made("segmenter", network.facts, build, network.seed, None, self.weights)
+        network.model.load(folder, self.device)
         self.timings["segmenter"] = time.perf_counter() - start
 
     def fit(self, cell: Cell) -> None:
         """Fit a cell's method, or load what it learned. A training-free one passes."""
-        if cell.method.fit_on() is FitOn.NOTHING:
+        kind = cell.method.fit_on()
+        if kind is FitOn.NOTHING:
             return
 
-        def build(folder: Path, scratch: Path) -> None:
-            context = self.context(scratch, self.group.seed, self.group.network.model)
+        def build(folder: Path, context: Context) -> None:
             cell.method.fit(self._pairs(cell), context)
             cell.method.save(folder)
 
         start = time.perf_counter()
-        cell.method.load(
-            self.store.get(f"method-{cell.entry.name}", fit_facts(cell, self.group), build), self.device
-        )
+        # Whoever learns from other predictions than the final segmenter's own must not depend on it.
+        seen = self.group.network.model if kind is FitOn.IN_FOLD else None
+        facts = fit_facts(cell, self.group)
+        folder = self._made(f"method-{cell.entry.name}", facts, build, self.group.seed, seen, cell.weights)
+        cell.method.load(folder, self.scoring(cell))
         cell.fit_seconds = time.perf_counter() - start
 
-    def context(self, scratch: Path, seed: int, segmenter: Segmenter | None) -> Context:
-        """The run as a plugin sees it."""
+    def fitted(self) -> None:
+        """Let go of what only fitting needs."""
+        self._fold.cache_clear()
+
+    def scoring(self, cell: Cell) -> Context:
+        """What a cell's method is loaded and scores with."""
+        scratch = self.store.root / "unfinished" / f"score-{cell.identity.key}"
+        return self._context(scratch, self.group.seed, self.group.network.model, cell.weights)
+
+    def _made(
+        self,
+        kind: str,
+        facts: dict[str, Any],
+        build: Build,
+        seed: int,
+        segmenter: Segmenter | None,
+        weights: dict[str, str],
+    ) -> Path:
+        """An artifact of the store; the pretrained weights that went into it are added to `weights`."""
+
+        def fill(folder: Path, scratch: Path) -> None:
+            used: dict[str, str] = {}
+            build(folder, self._context(scratch, seed, segmenter, used))
+            (folder / WEIGHTS).write_text(json.dumps(used))
+
+        folder = self.store.get(kind, facts, fill)
+        weights.update(json.loads((folder / WEIGHTS).read_text()))
+        return folder
+
+    def _context(
+        self, scratch: Path, seed: int, segmenter: Segmenter | None, weights: dict[str, str]
+    ) -> Context:
         group = self.group
 
-        def artifact(name: str, config: Mapping[str, Any], build: Callable[[Path, Path], None]) -> Path:
+        def artifact(
+            name: str, config: AnyConfig, build: Build, *, seed: int = 0, inputs: Sequence[str] = ()
+        ) -> Path:
             facts = {
-                "config": dict(config),
-                "code": code_hash(getattr(build, "__module__", "")),
-                "train": group.train.facts("train"),
-                "preset": group.preset,
-                "protocol": self.request.protocol,
+                "config": config_facts(config),
+                "code": code_hash(_module(build)),
+                "train": group.train.facts,
+                "inputs": list(inputs),
+                "precision": self.request.precision,
                 "seed": seed,
             }
-            return self.store.get(name, facts, build)
+            return self._made(name, facts, build, seed, None, weights)
 
         return Context(
-            info=group.data.dataset.info,
+            info=group.train.dataset.info,
+            train=group.train.train,
             device=self.device,
             precision=self.request.precision,
             seed=seed,
-            preset=group.preset,
-            protocol=self.request.protocol,
             workspace=scratch,
             segmenter=segmenter,
             track=self.track,
             artifact=artifact,
-            weights=self.weights,
+            memo=self._memo,
+            weights=weights,
         )
 
-    def _pairs(self, cell: Cell) -> Sequence[Pair]:
+    def _pairs(self, cell: Cell) -> Pairs:
         samples, needs = self.group.train.train, cell.method.fit_needs()
-        kind = cell.method.fit_on()
+        network, teacher = self.group.network, self.group.teacher
+        kind, device = cell.method.fit_on(), self.device
         if kind is FitOn.LABELS:
-            return folds.LabelPairs(samples)
+            return folds.LabelPairs(samples, key_of(self.group.train.facts))
         if kind is FitOn.IN_FOLD:
-            model = self.group.network.model
-            return folds.LivePairs(samples, lambda number: model, needs, self.device, self.group.seed)
+            key = key_of(network.facts)
+            return folds.LivePairs(samples, key, lambda number: network.model, needs, device, network.seed)
         if folds.can_be_stored(needs):
-            return folds.StoredPairs(samples, self._out_of_fold(needs))
+            key = key_of(prediction_facts(teacher, needs))
+            return folds.StoredPairs(samples, key, self._out_of_fold(needs))
+        key = key_of(fold_facts(teacher, -1))
         fold_of = [k for k, (start, end) in enumerate(folds.bounds(len(samples))) for _ in range(start, end)]
         return folds.LivePairs(
-            samples, lambda number: self._fold(fold_of[number]), needs, self.device, self.group.seed
+            samples, key, lambda number: self._fold(fold_of[number]), needs, device, teacher.seed
         )
 
     def _out_of_fold(self, needs: Needs) -> Path:
         """Predictions of the whole training split, each by the fold segmenter that has not seen the image."""
         teacher, samples = self.group.teacher, self.group.train.train
 
-        def build(folder: Path, scratch: Path) -> None:
+        def build(folder: Path, context: Context) -> None:
             for k, (start, _) in enumerate(folds.bounds(len(samples))):
                 _, left_out = folds.kept_and_left_out(samples, k)
-                seed = teacher.facts["seed"]
-                folds.write_predictions(folder, start, left_out, self._fold(k), needs, self.device, seed)
+                folds.write_predictions(
+                    folder, start, left_out, self._fold(k), needs, self.device, teacher.seed
+                )
 
-        return self.store.get("predictions", prediction_facts(teacher, needs), build)
+        return self._made("predictions", prediction_facts(teacher, needs), build, teacher.seed, None, {})
 
     def _load_fold(self, fold: int) -> Segmenter:
         teacher, samples = self.group.teacher, self.group.train.train
         model = type(teacher.model)(teacher.model.config, teacher.model.dataset)
 
-        def build(folder: Path, scratch: Path) -> None:
+        def build(folder: Path, context: Context) -> None:
             kept, _ = folds.kept_and_left_out(samples, fold)
-            model.fit(kept, self.context(scratch, teacher.facts["seed"], None))
+            model.fit(kept, context)
             model.save(folder)
 
-        model.load(self.store.get("segmenter", fold_facts(teacher, fold), build), self.device)
+        facts = fold_facts(teacher, fold)
+        model.load(self._made("segmenter", facts, build, teacher.seed, None, {}), self.device)
         return model
 
 
@@ -157,32 +202,53 @@ def fit_facts(cell: Cell, group: Group) -> dict[str, Any]:
     kind = cell.method.fit_on()
     facts: dict[str, Any] = {
         "method": cell.entry.target,
-        "config": cell.identity.method_config,
+        "key": cell.method.fit_key(),
+        "files": config_facts(cell.method.config).get("files"),
         "code": code_hash(type(cell.method).__module__),
-        "task": cell.identity.task,
         "fit_on": kind,
-        "train": group.train.facts("train"),
-        "preset": group.preset,
-        "protocol": cell.identity.protocol,
+        "train": group.train.facts,
+        "precision": cell.identity.precision,
         "seed": group.seed,
     }
     if kind is FitOn.IN_FOLD:
-        facts["segmenter"] = group.network.facts
+        facts["segmenter"] = dict(group.network.facts)
     if kind is FitOn.OUT_OF_FOLD:
-        facts["segmenter"] = fold_facts(group.teacher, -1)
+        facts["predictions"] = prediction_facts(group.teacher, cell.method.fit_needs())
     return facts
 
 
 def stages_of(group: Group, store: Store) -> list[tuple[str, bool]]:
     """(stage, whether it is in the store) in the order in which a run makes them."""
-    network = group.network
+    network, teacher = group.network, group.teacher
     found = [(f"segmenter {network.name}", store.has("segmenter", network.facts))]
     waiting = [cell for cell in group.waiting if cell.method.fit_on() is not FitOn.NOTHING]
-    if any(cell.method.fit_on() is FitOn.OUT_OF_FOLD for cell in waiting):
-        for k in range(folds.FOLDS):
-            made = store.has("segmenter", fold_facts(group.teacher, k))
-            found.append((f"segmenter {group.teacher.name}, fold {k + 1} of {folds.FOLDS}", made))
+    stored: dict[str, tuple[str, bool]] = {}
     for cell in waiting:
-        made = store.has(f"method-{cell.entry.name}", fit_facts(cell, group))
+        if cell.method.fit_on() is not FitOn.OUT_OF_FOLD or store.has(*_fit_artifact(cell, group)):
+            continue
+        for k in range(folds.FOLDS):
+            made = store.has("segmenter", fold_facts(teacher, k))
+            stored[f"fold {k}"] = (f"segmenter {teacher.name}, fold {k + 1} of {folds.FOLDS}", made)
+        needs = cell.method.fit_needs()
+        if folds.can_be_stored(needs):
+            facts = prediction_facts(teacher, needs)
+            stored[key_of(facts)] = (
+                f"predictions of {teacher.name}'s folds",
+                store.has("predictions", facts),
+            )
+    found += stored.values()
+    for cell in waiting:
+        made = store.has(*_fit_artifact(cell, group))
         found.append((f"fit {cell.entry.name} for {cell.identity.task}", made))
     return found
+
+
+def _fit_artifact(cell: Cell, group: Group) -> tuple[str, dict[str, Any]]:
+    return f"method-{cell.entry.name}", fit_facts(cell, group)
+
+
+def _module(build: Any) -> str:
+    """Where a function's code stands; a partial's is that of what it calls."""
+    while isinstance(build, partial):
+        build = build.func
+    return str(getattr(build, "__module__", ""))

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Dataset, DatasetInfo, Sample, Task
-from segalarm.datasets import generated
 from segalarm.datasets.reading import LabelMap, Samples, list_stems, pair, photograph
 
 CLASSES = (
@@ -135,5 +134,7 @@ class Cityscapes(Dataset):
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
         """Ten generated scenes (6 train, 4 test) of 64 x 96."""
+        from segalarm.datasets import generated
+
         generated.write_cityscapes(folder, generated.TOY)
         return cls(folder)

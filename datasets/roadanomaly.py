@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Archive, Dataset, DatasetInfo, Sample, Task
-from segalarm.datasets import generated
 from segalarm.datasets.reading import LabelMap, Samples, natural_key, pair, photograph
 
 LAYOUT = """\
@@ -102,5 +101,7 @@ class RoadAnomaly(Dataset):
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
         """Four generated scenes of 64 x 96."""
+        from segalarm.datasets import generated
+
         generated.write_roadanomaly(folder, generated.TOY)
         return cls(folder)

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Archive, Dataset, DatasetInfo, Sample, Task
-from segalarm.datasets import generated
 from segalarm.datasets.reading import LabelMap, Samples, list_stems, pair, photograph
 
 CLASSES = (
@@ -122,5 +121,7 @@ class StreetHazards(Dataset):
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
         """Twelve generated scenes (6 train, 2 validation, 4 test) of 64 x 96."""
+        from segalarm.datasets import generated
+
         generated.write_streethazards(folder, generated.TOY)
         return cls(folder)

@@ -6,12 +6,10 @@ from pydantic import Field
 from segalarm.benchmark.interfaces import (
     Config,
     Context,
-    DatasetInfo,
     Item,
     Method,
     Needs,
     Scores,
-    SegmenterInfo,
 )
 
 
@@ -30,10 +28,6 @@ class Energy(Method):
     def needs(self) -> Needs:
         """The logits."""
         return Needs(logits=True)
-
-    def skip(self, dataset: DatasetInfo, segmenter: SegmenterInfo) -> str | None:
-        """An average over scales has no logits."""
-        return None if segmenter.has_logits else f"{segmenter.name} averages probabilities: it has no logits"
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Energy over the class axis."""

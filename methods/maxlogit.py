@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 from segalarm.benchmark.interfaces import (
     Context,
-    DatasetInfo,
     Item,
     Method,
     Needs,
     Scores,
-    SegmenterInfo,
 )
 
 
@@ -19,10 +17,6 @@ class MaxLogit(Method):
     def needs(self) -> Needs:
         """The logits."""
         return Needs(logits=True)
-
-    def skip(self, dataset: DatasetInfo, segmenter: SegmenterInfo) -> str | None:
-        """An average over scales has no logits."""
-        return None if segmenter.has_logits else f"{segmenter.name} averages probabilities: it has no logits"
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Negate the maximum over the class axis."""

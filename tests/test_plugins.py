@@ -61,7 +61,9 @@ def bench(site):
 
 
 def test_a_foreign_method_runs_on_a_foreign_data_set(bench, site, tmp_path):
-    code = "import sys, pathlib; from acme_alarms.stripes import Stripes; Stripes.toy(pathlib.Path(sys.argv[1]))"
+    code = (
+        "import sys, pathlib; from acme_alarms.stripes import Stripes; Stripes.toy(pathlib.Path(sys.argv[1]))"
+    )
     environment = {**os.environ, "PYTHONPATH": str(site)}
     subprocess.run([sys.executable, "-c", code, tmp_path / "stripes"], check=True, env=environment)
     where = ("--data", tmp_path / "stripes", "--workspace", tmp_path / "workspace")

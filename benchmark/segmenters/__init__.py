@@ -9,9 +9,10 @@ _HERE = "segalarm.benchmark.segmenters"
 @hookimpl
 def register_segmenters(register: Register) -> None:
     """Add the built-in segmenters."""
-    register("ddrnet", f"{_HERE}.mmseg:DDRNet", summary="DDRNet-23-slim with dropout; fits two CPU cores")
-    register("segformer", f"{_HERE}.mmseg:SegFormer", summary="SegFormer with MiT-B0")
-    register("deeplabv3plus-r18", f"{_HERE}.mmseg:DeepLabV3Plus", summary="DeepLabV3+ with ResNet-18")
+    register("lite0", f"{_HERE}.small:Lite0", summary="EfficientNet-Lite0, ImageNet weights, MLP head")
+    register("ddrnet", f"{_HERE}.small:DDRNet", summary="DDRNet-23-slim with dropout; fits two CPU cores")
+    register("segformer", f"{_HERE}.small:SegFormer", summary="SegFormer with MiT-B0")
+    register("deeplabv3plus-r18", f"{_HERE}.small:DeepLabV3Plus", summary="DeepLabV3+ with ResNet-18")
     register(
         "mmseg", f"{_HERE}.mmseg:MMSegmenter", summary="any mmsegmentation config: --set mmseg.config=NAME"
     )

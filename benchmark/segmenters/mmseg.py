@@ -26,12 +26,12 @@ from segalarm.benchmark.interfaces import (
     Protocol,
     Sample,
     Segmenter,
-    SegmenterInfo,
 )
 from segalarm.benchmark.interfaces import Config as BaseConfig
+from segalarm.benchmark.pretrained import find_weights
 from segalarm.benchmark.segmenters.augment import Augment
 from segalarm.benchmark.segmenters.crops import Crops, balanced_weights
-from segalarm.benchmark.segmenters.inference import Runner
+from segalarm.benchmark.segmenters.inference import DECODER, Runner
 from segalarm.benchmark.segmenters.network import Blueprint, Normalise, active_dropouts, read_blueprint
 from segalarm.benchmark.segmenters.stochastic import dropout_on, stable_seed, statistics
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
@@ -49,7 +49,8 @@ class MMSegConfig(BaseConfig):
 
     Attributes:
         config: a name of mmsegmentation's configs, or a path of a `.py` file.
-        pretrained: a checkpoint whose fitting weights the training starts from.
+        pretrained: a checkpoint whose fitting weights the training starts from: a file, or a name that
+            `find_weights` knows.
         steps: updates of the weights.
         crop: height and width of what is trained on; None for the first image's size.
         gradient_accumulation: batches an update.
@@ -64,7 +65,7 @@ class MMSegConfig(BaseConfig):
     """
 
     config: str
-    pretrained: Path | None = None
+    pretrained: str | None = None
     steps: int = Field(80_000, ge=1)
     batch_size: int = Field(8, ge=1)
     learning_rate: float = Field(0.01, gt=0)
@@ -84,6 +85,11 @@ class MMSegConfig(BaseConfig):
     scales: tuple[int, ...] = ()
     dropout: float | None = Field(None, ge=0, lt=1)
     divisor: int = Field(32, ge=1)
+
+    def files(self) -> list[Path]:
+        """A config that is no bundled one, and the weights to start from."""
+        own = [Path(self.config)] if self.config.endswith(".py") else []
+        return [*own, find_weights(self.pretrained)] if self.pretrained else own
 
 
 _FROM_SCRATCH: dict[str, Any] = {
@@ -142,18 +148,25 @@ class MMSegmenter(Segmenter):
         assert isinstance(self.config, MMSegConfig)
         return self.config
 
+    def lacks(self, needs: Needs) -> str | None:
+        """Dropout, logits, members or layers that this configuration has not."""
+        if needs.ensemble:
+            return f"{self.name} is one network, no ensemble"
+        if needs.logits and len(self.settings.scales) > 1:
+            return f"{self.name} averages probabilities over scales, so it has no logits"
+        if needs.monte_carlo and not active_dropouts(self._bare):
+            return f"{self.name} has no active dropout; give it one: --set {self.name}.dropout=0.1"
+        layers = {each.layer for each in needs.features} - {DECODER, *dict(self._bare.named_modules())}
+        if layers:
+            known = ", ".join(name for name, _ in self._bare.named_children())
+            return f"{self.name} has no layer {sorted(layers)}: name 'decoder', or a module below {known}"
+        return None
+
     @cached_property
-    def info(self) -> SegmenterInfo:
-        """Its facts; builds the network on the CPU to see whether it has dropout."""
+    def _bare(self) -> nn.Module:
+        """An untrained network, for questions about its structure; draws nothing from the run's generator."""
         with torch.random.fork_rng(devices=[]):
-            network = self._network if self._runner is not None else self._blueprint().build()
-        return SegmenterInfo(
-            self.name,
-            self.dataset.classes,
-            self.dataset.ndim,
-            has_dropout=bool(active_dropouts(network)),
-            has_logits=not self.settings.scales,
-        )
+            return self._blueprint().build()
 
     def fit(self, samples: Sequence[Sample], context: Context) -> None:
         """Train on `samples`.
@@ -213,7 +226,7 @@ class MMSegmenter(Segmenter):
         """Read a checkpoint of mmsegmentation or a bare state dict."""
         self._load_weights(file, device)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode: methods may train on what comes out
     def predict(self, images: Tensor, keys: Sequence[str], needs: Needs, seed: int) -> list[Prediction]:
         """Segment images of one size: float32 (B, 3, H, W) in [0, 1], RGB."""
         size = (int(images.shape[2]), int(images.shape[3]))
@@ -236,7 +249,7 @@ class MMSegmenter(Segmenter):
     def _segment(
         self, images: Tensor, size: tuple[int, int], wanted: frozenset[Features]
     ) -> tuple[Tensor | None, Tensor, dict[Features, Tensor]]:
-        """Logits where there is one scale, probabilities, and the wanted features."""
+        """Logits unless they are averaged over scales, probabilities, and the wanted features."""
         runner = self._ready()
         plain = {each.layer for each in wanted if not each.scales}
         features: dict[Features, Tensor] = {}
@@ -247,13 +260,15 @@ class MMSegmenter(Segmenter):
         for each in wanted:
             if each.scales:
                 features[each] = self._averaged_features(images, size, each)
-        if not self.settings.scales:
-            assert logits is not None
-            return logits, torch.softmax(logits, dim=1), features
         views = [_scaled(images, short) for short in self.settings.scales]
-        total = sum(torch.softmax(runner.logits(view, size)[0], dim=1) for view in views)
-        assert isinstance(total, Tensor)
-        return None, total / len(views), features
+        if len(views) > 1:
+            total = sum(torch.softmax(runner.logits(view, size)[0], dim=1) for view in views)
+            assert isinstance(total, Tensor)
+            return None, total / len(views), features
+        if views:
+            logits, _ = runner.logits(views[0], size)
+        assert logits is not None
+        return logits, torch.softmax(logits, dim=1), features
 
     def _averaged_features(self, images: Tensor, size: tuple[int, int], wanted: Features) -> Tensor:
         """Mean over scales, each brought to a quarter of the image's size."""
@@ -279,9 +294,11 @@ class MMSegmenter(Segmenter):
         views = [_scaled(image, short) for short in self.settings.scales] or [image]
         draws = [runner.stochastic(view, size) for view in views]
 
-        def draw() -> Tensor:
-            probabilities = [torch.softmax(one()[0], dim=0) for one in draws]
-            return probabilities[0] if len(probabilities) == 1 else torch.stack(probabilities).mean(dim=0)
+        def draw() -> tuple[Tensor, Tensor | None]:
+            logits = [one()[0] for one in draws]
+            if len(logits) == 1:
+                return torch.softmax(logits[0], dim=0), logits[0]
+            return torch.stack([torch.softmax(each, dim=0) for each in logits]).mean(dim=0), None
 
         with dropout_on(modules, image.device, stable_seed(seed, key)):
             return statistics(draw, passes)
@@ -302,14 +319,17 @@ class MMSegmenter(Segmenter):
         return "config" if self.settings.class_weights == "config" else None
 
     def _start_from_pretrained(self, network: nn.Module, context: Context) -> None:
-        file = self.settings.pretrained
-        context.weights[self.name] = "none" if file is None else str(file)
-        if file is None:
+        name = self.settings.pretrained
+        context.weights[self.name] = name or "none"
+        if name is None:
             return
+        file = find_weights(name)
         own = network.state_dict()
-        # Files of a backbone alone name its layers without the prefix.
+        # Files of a backbone alone name its layers without the prefix, EfficientNet's with underscores.
         given = {
-            name: value for key, value in read_checkpoint(file).items() for name in (key, f"backbone.{key}")
+            name: value
+            for key, value in read_checkpoint(file).items()
+            for name in (key, f"backbone.{key}", "backbone" + f".{key}".replace("._", "."))
         }
         fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
         encoder = [key for key in own if key.startswith("backbone.")]
@@ -343,48 +363,6 @@ class MMSegmenter(Segmenter):
     def _network(self) -> nn.Module:
         network: nn.Module = self._ready().network
         return network
-
-
-class DDRNet(MMSegmenter):
-    """DDRNet-23-slim (Hong et al., 2021), with dropout before its classifier, which the config lacks."""
-
-    name: ClassVar[str] = "ddrnet"
-    full: ClassVar[Mapping[str, Any]] = {"steps": 120_000, "batch_size": 12}
-    small_steps: ClassVar[int] = 2600
-    mini_steps: ClassVar[int] = 700
-    architecture: ClassVar[Mapping[str, Any]] = {
-        "config": "ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024",
-        "dropout": 0.1,
-    }
-
-
-class SegFormer(MMSegmenter):
-    """SegFormer (Xie et al., 2021) with MiT-B0."""
-
-    name: ClassVar[str] = "segformer"
-    full: ClassVar[Mapping[str, Any]] = {
-        "steps": 160_000,
-        "optimizer": "adamw",
-        "learning_rate": 6e-5,
-        "weight_decay": 0.01,
-        "warmup": 1500,
-        "power": 1.0,
-        "head_rate": 10.0,
-    }
-    small_steps: ClassVar[int] = 1300
-    mini_steps: ClassVar[int] = 400
-    architecture: ClassVar[Mapping[str, Any]] = {"config": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024"}
-
-
-class DeepLabV3Plus(MMSegmenter):
-    """DeepLabV3+ (Chen et al., 2018) with ResNet-18."""
-
-    name: ClassVar[str] = "deeplabv3plus-r18"
-    small_steps: ClassVar[int] = 450
-    mini_steps: ClassVar[int] = 150
-    architecture: ClassVar[Mapping[str, Any]] = {
-        "config": "deeplabv3plus_r18-d8_4xb2-80k_cityscapes-512x1024"
-    }
 
 
 def _losses(network: Any, normalise: Normalise, batch: tuple[Tensor, Tensor], step: int) -> dict[str, Tensor]:

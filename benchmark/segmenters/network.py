@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 HEADS = ("decode_head", "auxiliary_head")
 WEIGHTED = ("OhemCrossEntropy", "PlainCrossEntropy", "CrossEntropyLoss")
+CONFIGS = Path(__file__).with_name("configs")
+"""Configs of the project's own."""
 FOREIGN = ("mmdet.", "mmpretrain.", "mmcls.", "mmrotate.")
 
 
@@ -57,7 +59,7 @@ class Blueprint:
         """
         from mmengine.registry import DefaultScope
         from mmseg.registry import MODELS
-        from segalarm.benchmark.segmenters import losses  # noqa: F401 - registers itself
+        from segalarm.benchmark.segmenters import efficientnet, losses  # noqa: F401 - register themselves
 
         try:
             # mmsegmentation finds its own parts only while it is the default scope.
@@ -132,7 +134,8 @@ def find(config: str) -> Path:
         return path
     import mmseg
 
-    known = {file.stem: file for file in (Path(mmseg.__file__).parent / ".mim" / "configs").glob("*/*.py")}
+    theirs = (Path(mmseg.__file__).parent / ".mim" / "configs").glob("*/*.py")
+    known = {file.stem: file for file in (*theirs, *CONFIGS.glob("*.py"))}
     name = path.name.removesuffix(".py")
     if name not in known:
         if path.suffix == ".py" and len(path.parts) > 1:

@@ -35,26 +35,30 @@ def dropout_on(modules: Collection[nn.Module], device: torch.device, seed: int) 
                 module.eval()
 
 
-def statistics(draw: Callable[[], Tensor], passes: Collection[int]) -> dict[int, MonteCarlo]:
+def statistics(
+    draw: Callable[[], tuple[Tensor, Tensor | None]], passes: Collection[int]
+) -> dict[int, MonteCarlo]:
     """Statistics over the first n draws, for every n in `passes`.
 
     Args:
-        draw: a softmax, float32 (L, *spatial), that this function may overwrite.
+        draw: a softmax, float32 (L, *spatial), and the logits that it is of, or None where there are none.
         passes: numbers of passes.
     """
     found: dict[int, MonteCarlo] = {}
-    total: Tensor | None = None
-    square: Tensor | None = None
-    entropy: Tensor | None = None
+    probability, logits = draw()
+    total, square = torch.zeros_like(probability), torch.zeros_like(probability)
+    entropy = torch.zeros_like(probability[0])
+    summed = None if logits is None else torch.zeros_like(logits)
     for done in range(1, max(passes) + 1):
-        probability = draw()
-        if total is None or square is None or entropy is None:
-            total, square = torch.zeros_like(probability), torch.zeros_like(probability)
-            entropy = torch.zeros_like(probability[0])
+        if done > 1:
+            probability, logits = draw()
         total += probability
         square.addcmul_(probability, probability)
         # entr(p) = -p log p, and 0 at 0.
         entropy += torch.special.entr(probability).sum(dim=0)
+        if summed is not None and logits is not None:
+            summed += logits
         if done in passes:
-            found[done] = MonteCarlo(done, total / done, entropy / done, square / done)
+            mean = None if summed is None else summed / done
+            found[done] = MonteCarlo(done, total / done, entropy / done, square / done, mean)
     return found

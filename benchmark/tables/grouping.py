@@ -42,7 +42,7 @@ class Setting:
             who.train_samples_hash,
             who.protocol,
             who.preset,
-            record.provenance.precision,
+            who.precision,
         )
 
     @property
@@ -119,6 +119,8 @@ def _by_configuration(records: Sequence[Record]) -> list[tuple[Record, ...]]:
 def _setup(who: Identity) -> dict[str, Any]:
     """How the segmenter was configured, and a foreign checkpoint."""
     facts = _flat(who.segmenter_config, f"{who.segmenter}.")
+    if who.segmenter_seed is not None:
+        facts["segmenter seed"] = who.segmenter_seed
     return facts | {"checkpoint": who.segmenter_checkpoint[:12] if who.segmenter_checkpoint else "none"}
 
 

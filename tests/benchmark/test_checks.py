@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from segalarm import FitOn, Method, Needs, Scores, Task
-from segalarm.benchmark.checks import Nonconforming, checks
+from segalarm.benchmark.checks import NonconformingError, checks
 from segalarm.benchmark.errors import UnknownNameError
 from segalarm.benchmark.plugins import Entry, load_registry
 
@@ -92,8 +92,8 @@ class Forgets(Good):
     def save(self, folder):
         pass
 
-    def load(self, folder, device):
-        self.factor = 1
+    def load(self, folder, context):
+        self.factor = getattr(self, "factor", 1)
 
     def score(self, batch, context):
         return [Scores(pixel=scores.pixel * self.factor) for scores in super().score(batch, context)]
@@ -105,7 +105,9 @@ def register(monkeypatch):
 
     def as_method(kind, trains=False):
         entry = Entry("methods", "mine", "here:It", "here", "0", "a test", (Task.ANOMALY,), trains)
-        monkeypatch.setattr(Entry, "load", lambda self, load=Entry.load: kind if self is entry else load(self))
+        monkeypatch.setattr(
+            Entry, "load", lambda self, load=Entry.load: kind if self is entry else load(self)
+        )
         registry = SimpleNamespace(
             get=lambda group, name: entry if name == "mine" else load_registry().get(group, name)
         )
@@ -123,7 +125,7 @@ def failures(found, folder):
         place.mkdir()
         try:
             check(place)
-        except Nonconforming:
+        except NonconformingError:
             names.append(check.name.partition(" (")[0])
     return names
 

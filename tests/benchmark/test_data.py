@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import pytest
 from segalarm.benchmark import data
-from segalarm.benchmark.data import check_release, extract, fetch, locate, status
+from segalarm.benchmark.data import extract, fetch, locate, status, variant_of
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Archive
 from segalarm.datasets.camvid import CamVid
@@ -76,21 +76,21 @@ class TestRelease:
     def test_other_sizes_need_the_name_of_a_variant(self, tmp_path):
         dataset = CamVid.toy(tmp_path)
         with pytest.raises(BenchError, match=r"train has 6 images \(release: 367\).*--variant NAME"):
-            check_release(dataset, None)
-        check_release(dataset, "toy")
+            variant_of(dataset, {})
+        variant_of(dataset, {"": "toy"})
 
     def test_the_release_may_be_named_too(self, tmp_path, monkeypatch):
         dataset = CamVid.toy(tmp_path)
         info = replace(CamVid.info, splits={"train": 6, "validation": 2, "test": 4})
         monkeypatch.setattr(CamVid, "info", info)
-        check_release(dataset, None)
-        check_release(dataset, "named")
+        variant_of(dataset, {})
+        variant_of(dataset, {"": "named"})
 
     def test_a_variant_must_be_readable(self, tmp_path):
         dataset = CamVid.toy(tmp_path)
         next((tmp_path / "valannot").iterdir()).unlink()
         with pytest.raises(BenchError, match="has no label"):
-            check_release(dataset, "toy")
+            variant_of(dataset, {"": "toy"})
 
 
 def tar_bytes(members, mode="w"):

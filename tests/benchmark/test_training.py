@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import Context, Preset, Protocol
+from segalarm.benchmark.interfaces import Context
 from segalarm.benchmark.training import Objective, poly, train
 from torch import nn
 
@@ -16,11 +16,10 @@ class KilledError(Exception):
 def context(folder, seed=0, precision="32-true", track=lambda items, description, total: items):
     return Context(
         info=None,
+        train=(),
         device="cpu",
         precision=precision,
         seed=seed,
-        preset=Preset.SMOKE,
-        protocol=Protocol.OFFICIAL,
         workspace=folder,
         segmenter=None,
         track=track,

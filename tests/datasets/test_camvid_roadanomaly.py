@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import segalarm
 from PIL import Image
-from segalarm.benchmark.data import check_release, locate, status
+from segalarm.benchmark.data import locate, status, variant_of
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID
 from segalarm.datasets.camvid import CamVid
@@ -28,7 +28,7 @@ def real(cls):
 def test_real_camvid_is_read_in_place():
     dataset = real(CamVid)
     dataset.prepare()
-    check_release(dataset, None)
+    variant_of(dataset, {})
     assert [row.found for row in status(dataset)] == [367, 101, 233]
     seen = set()
     for sample in dataset.samples("test")[::20]:
@@ -51,8 +51,8 @@ def test_real_roadanomaly_subset_is_read_in_place_as_a_variant():
     found = len(dataset.samples("test"))
     if found == 36:
         with pytest.raises(BenchError, match=r"test has 36 images \(release: 60\).*--variant"):
-            check_release(dataset, None)
-        check_release(dataset, "cc36")
+            variant_of(dataset, {})
+        variant_of(dataset, {"": "cc36"})
     sample = dataset.samples("test")[0]
     assert sample.image.shape[1:] == sample.truth.anomaly.shape
     assert sample.truth.anomaly.any()

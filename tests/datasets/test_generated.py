@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from segalarm.benchmark.data import check_release
+from segalarm.benchmark.data import variant_of
 from segalarm.benchmark.errors import BenchError
 from segalarm.datasets import generated, scenes
 from segalarm.datasets.cityscapes_mini import CityscapesMini
@@ -53,7 +53,7 @@ def test_frames_of_a_split_differ():
 @pytest.mark.parametrize("cls", MINIS)
 def test_a_miniature_is_its_own_release_and_holds_every_class_in_every_split(cls, minis):
     dataset = minis[cls]
-    check_release(dataset, None)
+    variant_of(dataset, {})
     for split in ("train", "test"):
         labels = [sample.truth.label for sample in dataset.samples(split)]
         images_with = np.zeros(256, int)
@@ -128,7 +128,7 @@ def test_a_toy_is_left_as_it_is(tmp_path):
     dataset.prepare()
     assert [len(dataset.samples(split)) for split in dataset.info.splits] == [6, 2, 4]
     with pytest.raises(BenchError, match="--variant"):
-        check_release(dataset, None)
+        variant_of(dataset, {})
 
 
 def test_foreign_files_are_never_overwritten(small, tmp_path):

@@ -1,4 +1,4 @@
-"""A data set: one .npz a picture, with dark and light stripes, and red squares as anomalies in the test split."""
+"""Striped pictures, one .npz each, with red squares as anomalies in the test split."""
 
 from functools import partial
 
