@@ -181,7 +181,7 @@ class DatasetInfo:
     ndim: int = 2
     channels: int = 3
     default_preset: Preset = Preset.FULL
-    segmenters: tuple[str, ...] = ("ddrnet",)
+    segmenters: tuple[str, ...] = ("lite0",)
     """Those of the experiment; the first is the default."""
     default_tasks: tuple[Task, ...] = ()
     """The tasks of a run that names none: those of the published experiment. Empty: all of `tasks`."""

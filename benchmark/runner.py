@@ -201,12 +201,12 @@ class _Pass:
         self.stages.timings["pass"] = time.perf_counter() - start
         for cell in group.waiting:
             try:
-                evaluation = evaluators[id(cell)].result()
+                record = self._record(cell, evaluators[id(cell)].result())
+                cell.record = record.save(self.request.record_folder)
             except Exception as error:
                 self._fail(cell, error)
             else:
                 cell.state = "ok"
-                cell.record = self._record(cell, evaluation).save(self.request.record_folder)
 
     def _score_batch(
         self,
@@ -235,8 +235,12 @@ class _Pass:
         record = self._record(cell, None, extra)
         if is_finished(self.request.record_folder / record.file_name):
             cell.reason += ". The record of an earlier run is left as it was"
-        else:
+            return
+        try:
             cell.record = record.save(self.request.record_folder)
+        except BenchError as unwritable:
+            if str(unwritable) != cell.reason:
+                cell.reason += f". Its record is not written: {unwritable}"
 
     def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
         group, facts = self.group, dict(extra or {})
@@ -254,7 +258,7 @@ class _Pass:
             timings["score"] = cell.score_seconds
         return Record(
             identity=cell.identity,
-            status=cell.state,  # type: ignore[arg-type]
+            status="ok" if found else cell.state,  # type: ignore[arg-type]
             reason=cell.reason,
             provenance=self._provenance(cell),
             metrics=found.metrics if found else {},

@@ -175,9 +175,9 @@ def test_all_data_sets_skips_those_that_are_not_on_this_machine(workspace, monke
 
 
 def test_a_cell_without_meaning_is_skipped_with_its_reason(workspace):
-    result = run(workspace, "--method", "mcdropout", "--set", "ddrnet.dropout=0", "--set", "ddrnet.steps=2")
+    result = run(workspace, "--method", "mcdropout", "--set", "lite0.dropout=0", "--set", "lite0.steps=2")
     assert "skipped" in result.output
-    assert "--set ddrnet.dropout=0.1" in result.output
+    assert "--set lite0.dropout=0.1" in result.output
 
 
 def test_another_class_count_in_a_checkpoint_is_named(first, workspace):

@@ -1,0 +1,290 @@
+"""The pipeline with plugins that watch what they are given: folds, keys, what is shared, what is kept."""
+
+import sys
+import types
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from segalarm import Config, FitOn, Method, Needs, Scores, Task
+from segalarm.benchmark.checks import ColourSegmenter
+from segalarm.benchmark.errors import BenchError, UnknownNameError
+from segalarm.benchmark.folds import bounds
+from segalarm.benchmark.interfaces import Preset
+from segalarm.benchmark.plugins import Entry, load_registry
+from segalarm.benchmark.record import read_records
+from segalarm.benchmark.request import Request
+from segalarm.benchmark.runner import describe, run
+from segalarm.datasets.streethazards import StreetHazards
+
+LOG: list[tuple] = []
+
+
+class Watched(ColourSegmenter):
+    """Remembers the images it was trained on, and leaves a mark on predictions of those: confidence 0."""
+
+    class Config(Config):
+        wide: int = 1
+
+    def fit(self, samples, context):
+        self.keys = [sample.key for sample in samples]
+        context.weights["watched"] = "none"
+        LOG.append(("train", len(self.keys), context.seed))
+
+    def save(self, folder):
+        (folder / "keys.txt").write_text("\n".join(self.keys))
+
+    def load(self, folder, device):
+        self.keys = (folder / "keys.txt").read_text().split("\n")
+
+    def predict(self, images, keys, needs, seed):
+        found = super().predict(images, keys, needs, seed)
+        for key, prediction in zip(keys, found, strict=True):
+            if key in self.keys:
+                prediction.confidence = torch.zeros_like(prediction.confidence)
+        return found
+
+
+class LearnerConfig(Config):
+    on: FitOn = FitOn.OUT_OF_FOLD
+    factor: float = 1.0
+
+
+class Learner(Method):
+    """Keeps the share of pairs whose predicting segmenter had seen the image."""
+
+    Config = LearnerConfig
+
+    def fit_on(self):
+        return self.config.on
+
+    def fit_key(self):
+        return {"on": self.config.on}
+
+    def fit(self, pairs, context):
+        shared = context.artifact("shared", Config(), build_shared, inputs=[pairs.key])
+        seen = [bool((pair.prediction.confidence == 0).all()) for pair in pairs if pair.prediction is not None]
+        LOG.append(("fit", len(pairs), sum(seen), context.segmenter is not None, shared.name))
+        self.share = np.mean(seen) if seen else -1
+
+    def save(self, folder):
+        (folder / "share.txt").write_text(str(self.share))
+
+    def load(self, folder, context):
+        self.share = float((folder / "share.txt").read_text())
+
+    def score(self, batch, context):
+        found = [item.memo.get("half", lambda item=item: expensive(item)) for item in batch]
+        return [Scores(pixel=-self.config.factor * half) for half in found]
+
+
+class Rival(Learner):
+    """Another method that shares what `Learner` computes for an image."""
+
+
+class Faulty(Method):
+    Config: ClassVar = Config
+
+    def score(self, batch, context):
+        raise ZeroDivisionError("oh no")
+
+
+def expensive(item):
+    LOG.append(("expensive", item.view.key))
+    return item.prediction.confidence.numpy() / 2
+
+
+def build_shared(folder, context):
+    LOG.append(("shared", context.seed))
+    (folder / "file").write_text("")
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tree")
+    StreetHazards.toy(folder)
+    return folder
+
+
+@pytest.fixture
+def go(tmp_path, tree, monkeypatch):
+    """Runs a request on the toy with the plugins above; gives the outcome. `LOG` holds what they saw."""
+    plugin = types.ModuleType("watching")
+    vars(plugin).update(Watched=Watched, Learner=Learner, Rival=Rival, Faulty=Faulty)
+    monkeypatch.setitem(sys.modules, "watching", plugin)
+    registry = load_registry()
+
+    def add(kind, name, target, **facts):
+        entry = Entry(kind, name, f"watching:{target}", "here", "0", **facts)
+        monkeypatch.setitem(registry.entries[kind], name, [entry])
+
+    tasks = (Task.ANOMALY, Task.PIXEL_FAILURE)
+    add("segmenters", "watched", "Watched")
+    for name in ("learner", "rival", "faulty"):
+        add("methods", name, name.title(), tasks=tasks, trains=name != "faulty")
+    add("methods", "gone", "Missing", tasks=tasks)
+
+    def call(*methods, only_describe=None, **more):
+        LOG.clear()
+        request = Request(
+            **{
+                "methods": methods,
+                "datasets": ("streethazards",),
+                "segmenters": ("watched",),
+                "tasks": (Task.ANOMALY,),
+                "variants": {"": "toy"},
+                "data": {"": tree},
+                "preset": Preset.FULL,
+                "workspace": tmp_path / "workspace",
+                "workers": 0,
+                **more,
+            }
+        )
+        if only_describe is not None:
+            return describe(request, registry, only_describe)
+        return run(request, registry, lambda items, description, total: items, LOG.append)
+
+    return call
+
+
+def seen(kind):
+    return [entry[1:] for entry in LOG if entry[0] == kind]
+
+
+def states(outcome):
+    return {(cell.identity.method, cell.identity.seed): cell.state for cell in outcome.cells}
+
+
+def test_nothing_is_fitted_on_in_fold_predictions_where_out_of_fold_is_declared(go):
+    go("learner")
+    ((pairs, in_fold, has_segmenter, _),) = seen("fit")
+    assert (pairs, in_fold) == (6, 0)
+    assert not has_segmenter
+    sizes = sorted(6 - (end - start) for start, end in bounds(6))
+    assert sorted(count for count, _ in seen("train")) == [*sizes, 6]
+
+
+def test_in_fold_predictions_are_the_final_segmenters_own(go):
+    go("learner", options={"learner": {"on": "in-fold"}})
+    ((pairs, in_fold, has_segmenter, _),) = seen("fit")
+    assert (pairs, in_fold, has_segmenter) == (6, 6, True)
+    assert len(seen("train")) == 1
+
+
+def test_labels_need_no_segmenter(go):
+    go("learner", options={"learner": {"on": "labels"}})
+    ((_, in_fold, has_segmenter, _),) = seen("fit")
+    assert (in_fold, has_segmenter) == (0, False)
+
+
+def test_what_only_scoring_reads_makes_no_second_fit(go):
+    go("learner")
+    go("learner", options={"learner": {"factor": 2}})
+    assert not seen("fit")
+    assert len(seen("expensive")) == 4
+
+
+def test_tasks_share_a_fit_whose_key_leaves_the_task_out(go):
+    outcome = go("learner", tasks=(Task.ANOMALY, Task.PIXEL_FAILURE))
+    assert len(seen("fit")) == 1
+    assert [cell.state for cell in outcome.cells] == ["ok", "ok"]
+
+
+def test_methods_share_what_they_compute_for_an_image(go):
+    go("learner", "rival")
+    assert len(seen("fit")) == 2
+    assert len(seen("expensive")) == 4
+
+
+def test_methods_and_seeds_share_an_artifact(go):
+    go("learner", "rival", seeds=(0, 1), segmenter_seed=0)
+    assert seen("shared") == [(0,)]
+    assert len({entry[-1] for entry in seen("fit")}) == 1
+    assert {seed for _, seed in seen("train")} == {0}
+
+
+def test_an_artifact_of_other_predictions_is_another(go):
+    go("learner")
+    go("learner", options={"learner": {"on": "in-fold"}})
+    assert seen("shared") == [(0,)]
+    go("learner", options={"watched": {"wide": 2}})
+    assert seen("shared") == [(0,)]
+
+
+def test_precision_makes_another_record(go):
+    go("msp")
+    assert states(go("msp")) == {("msp", 0): "cached"}
+    assert states(go("msp", precision="bf16-mixed")) == {("msp", 0): "ok"}
+
+
+def test_a_cached_segmenter_keeps_the_weights_it_started_from(go, tmp_path):
+    go("msp")
+    go("entropy")
+    assert not seen("train")
+    records = read_records(tmp_path / "workspace" / "records")
+    assert [record.provenance.weights for record in records] == [{"watched": "none"}] * 2
+
+
+def test_a_method_that_fails_does_not_stop_the_others(go):
+    outcome = go("faulty", "gone", "msp")
+    assert states(outcome) == {("faulty", 0): "failed", ("msp", 0): "ok"}
+    assert "ZeroDivisionError: oh no" in outcome.cells[0].reason
+    assert "'gone' of plugin 'here' cannot be imported" in outcome.errors[0][1]
+    assert outcome.failed
+
+
+def test_a_run_that_fails_leaves_a_finished_record_as_it_was(go, tmp_path, monkeypatch):
+    go("msp")
+    (before,) = read_records(tmp_path / "workspace" / "records")
+
+    def broken(self, batch, context):
+        raise BenchError("out of memory")
+
+    from segalarm.methods.msp import MSP
+
+    monkeypatch.setattr(MSP, "score", broken)
+    outcome = go("msp", rerun="always")
+    assert outcome.failed
+    assert "left as it was" in outcome.cells[0].reason
+    assert read_records(tmp_path / "workspace" / "records") == [before]
+
+
+def test_a_need_that_the_segmenter_lacks_is_a_skip(go, monkeypatch):
+    monkeypatch.setattr(Watched, "lacks", lambda self, needs: "no logits here" if needs.logits else None)
+    assert Needs(logits=True) == Needs() | Needs(logits=True)
+    outcome = go("maxlogit", "msp")
+    assert states(outcome) == {("maxlogit", 0): "skipped", ("msp", 0): "ok"}
+    assert outcome.cells[0].reason == "no logits here"
+
+
+def test_a_dry_run_lists_folds_and_predictions(go):
+    lines = []
+    go("learner", only_describe=lines.append)
+    text = "\n".join(lines)
+    assert "to make  segmenter watched, fold 4 of 4" in text
+    assert "to make  predictions of watched's folds" in text
+    go("learner")
+    lines.clear()
+    go("learner", options={"learner": {"factor": 3}}, only_describe=lines.append)
+    assert "cached   fit learner for anomaly" in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"options": {"lerner": {"factor": 2}}}, "learner"),
+        ({"segmenters": ("watchd",)}, "watched"),
+        ({"train_dataset": "cityscape"}, "cityscapes"),
+        ({"variants": {"streethazard": "toy"}}, "streethazards"),
+    ],
+)
+def test_an_unknown_name_is_found_before_anything_runs(go, more, named):
+    with pytest.raises(UnknownNameError, match=f"Did you mean.* {named}"):
+        go("learner", **more)
+    assert LOG == []
+
+
+def test_a_bare_variant_names_only_trees_that_are_not_the_release(go, tmp_path):
+    outcome = go("msp", datasets=("streethazards-mini",), preset=Preset.SMOKE)
+    assert outcome.cells[0].identity.variant is None
