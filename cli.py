@@ -24,6 +24,11 @@ def home() -> Path:
     return Path(os.environ.get("BENCH_HOME") or WORKSPACE)
 
 
+def examples(*lines: str) -> str:
+    """The end of a command's help: lines that click leaves as they are."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 class Group(click.Group):
     """Has plugins' commands after its own, and shows a `BenchError` as one message.
 
@@ -58,15 +63,12 @@ class Group(click.Group):
             sys.exit(1)
 
 
-@click.group(cls=Group)
+@click.group(
+    cls=Group, epilog=examples("bench run --method msp,entropy --dataset streethazards-mini", "bench table 3")
+)
 @click.version_option(package_name="segalarm")
 def main() -> None:
-    r"""Benchmark of failure detection and anomaly segmentation.
-
-    \b
-    bench run --method msp,entropy --dataset streethazards-mini
-    bench table 3
-    """
+    """Benchmark of failure detection and anomaly segmentation."""
 
 
 def names(text: str | None, option: str) -> tuple[str, ...]:
@@ -121,16 +123,11 @@ def read_defaults(context: click.Context, file: Path | None) -> Path | None:
     return file
 
 
-@main.command("list")
+@main.command("list", epilog=examples("bench list methods", "bench list --json"))
 @click.argument("kind", type=click.Choice(KINDS), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_names(kind: str | None, as_json: bool) -> None:
-    r"""List what is installed, with the plugin that supplies it.
-
-    \b
-    bench list methods
-    bench list --json
-    """
+    """List what is installed, with the plugin that supplies it."""
     from tabulate import tabulate
 
     registry = load_registry()
@@ -158,7 +155,12 @@ def list_names(kind: str | None, as_json: bool) -> None:
         click.echo(f"broken plugin {plugin['plugin']}: {plugin['status']}")
 
 
-@main.command()
+@main.command(
+    epilog=examples(
+        "bench run --method msp,entropy --dataset streethazards-mini",
+        "bench run --method all --dataset cityscapes --data /data/cityscapes --device cuda",
+    )
+)
 @click.option("--method", required=True, help="Names separated by commas, or all.")
 @click.option("--dataset", required=True, help="Names separated by commas, or all.")
 @click.option("--task", help="Tasks separated by commas; otherwise those of the published experiment.")
@@ -193,12 +195,7 @@ def list_names(kind: str | None, as_json: bool) -> None:
 @click.option("--rerun", type=click.Choice(["never", "missing", "always"]), default="missing")
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
 def run(**options: Any) -> None:
-    r"""Run methods on data sets.
-
-    \b
-    bench run --method msp,entropy --dataset streethazards-mini
-    bench run --method all --dataset cityscapes --data /data/cityscapes --device cuda
-    """
+    """Run methods on data sets."""
     from segalarm.benchmark.request import Request, parse_options
 
     try:
@@ -254,7 +251,7 @@ def run(**options: Any) -> None:
         sys.exit(1)
 
 
-@main.command()
+@main.command(epilog=examples("bench table 3", "bench table 1 --variant camvid --format latex"))
 @click.argument("name", required=False)
 @click.option("--dataset", help="Records of this data set alone.")
 @click.option("--variant")
@@ -267,12 +264,7 @@ def run(**options: Any) -> None:
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 @click.option("--records", type=click.Path(path_type=Path), help="Read records from here instead.")
 def table(name: str | None, style: str, workspace: Path | None, records: Path | None, **chosen: Any) -> None:
-    r"""Print a table of the paper (1, 2, 3 or 4; all without a name), published and measured.
-
-    \b
-    bench table 3
-    bench table 1 --variant camvid --format latex
-    """
+    """Print a table of the paper (1, 2, 3 or 4; all without a name), published and measured."""
     from segalarm.benchmark.record import read_records
     from segalarm.benchmark.table import build_table, render
 
@@ -287,18 +279,13 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
         click.echo(render(build_table(spec, found, **chosen), style))
 
 
-@main.command()
+@main.command(epilog=examples("bench data", "bench data streethazards --fetch --data /data/streethazards"))
 @click.argument("name", required=False)
 @click.option("--data", multiple=True, help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 @click.option("--fetch", is_flag=True, help="Download what has an open address, into --data.")
 def data(name: str | None, data: tuple[str, ...], workspace: Path | None, fetch: bool) -> None:
-    r"""Show where data sets come from, and what of them is present and valid.
-
-    \b
-    bench data
-    bench data streethazards --fetch --data /data/streethazards
-    """
+    """Show where data sets come from, and what of them is present and valid."""
     from segalarm.benchmark.data import fetch as download
     from segalarm.benchmark.data import locate, status
 
@@ -338,15 +325,10 @@ def progress(what: str, done: int, total: int | None) -> None:
     click.echo(f"\r{what}: {done / 2**20:.0f}{share} MiB", nl=False, err=True)
 
 
-@main.command()
+@main.command(epilog=examples("bench check msp", "bench check my-plugins-data-set"))
 @click.argument("name")
 def check(name: str) -> None:
-    r"""Check that a method, data set or segmenter does what its interface says.
-
-    \b
-    bench check msp
-    bench check my-plugins-data-set
-    """
+    """Check that a method, data set or segmenter does what its interface says."""
     import tempfile
 
     from segalarm.benchmark.checks import NonconformingError, checks
@@ -370,14 +352,10 @@ def check(name: str) -> None:
         sys.exit(1)
 
 
-@main.command()
+@main.command(epilog=examples("bench doctor"))
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 def doctor(workspace: Path | None) -> None:
-    r"""Check versions, devices, extras, plugins and disk.
-
-    \b
-    bench doctor
-    """
+    """Check versions, devices, extras, plugins and disk."""
     from segalarm.benchmark.doctor import examine
 
     sound = True

@@ -35,7 +35,9 @@ def test_comments_layout_and_docstrings_do_not(package):
     assert package(top='# note\n\n\ndef f():\n    """Two."""\n\n    return (1)\n') == plain
 
 
-@pytest.mark.parametrize("line", ["from made import below", "from made.below import b", "from .below import b"])
+@pytest.mark.parametrize(
+    "line", ["from made import below", "from made.below import b", "from .below import b"]
+)
 def test_what_is_imported_counts(package, line):
     assert package(top=line, below="b = 1") != package(top=line, below="b = 2")
 
@@ -51,7 +53,11 @@ def test_a_toy_and_what_it_alone_imports_do_not(package):
 
 
 def test_registering_another_plugin_makes_nothing_stale():
-    for module in ("segalarm.methods.msp", "segalarm.datasets.cityscapes", "segalarm.benchmark.segmenters.small"):
+    for module in (
+        "segalarm.methods.msp",
+        "segalarm.datasets.cityscapes",
+        "segalarm.benchmark.segmenters.small",
+    ):
         found = code._closure(module)
         assert not found & {"segalarm.methods", "segalarm.datasets", "segalarm.benchmark.segmenters"}
 

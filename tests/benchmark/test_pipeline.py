@@ -64,7 +64,9 @@ class Learner(Method):
 
     def fit(self, pairs, context):
         shared = context.artifact("shared", Config(), build_shared, inputs=[pairs.key])
-        seen = [bool((pair.prediction.confidence == 0).all()) for pair in pairs if pair.prediction is not None]
+        seen = [
+            bool((pair.prediction.confidence == 0).all()) for pair in pairs if pair.prediction is not None
+        ]
         LOG.append(("fit", len(pairs), sum(seen), context.segmenter is not None, shared.name))
         self.share = np.mean(seen) if seen else -1
 
