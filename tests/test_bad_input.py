@@ -1,4 +1,4 @@
-"""Whatever is wrong with what `bench run` is given: one message that names it, no traceback, finished work kept."""
+"""What is wrong with what `bench run` is given: one message that names it, and finished work is kept."""
 
 import errno
 import json

@@ -58,8 +58,8 @@ def check_labels(key: str, label: Labels, classes: int) -> None:
         raise BenchError(f"sample {key} has label {int(wrong[0])}, but the data set has {classes} classes")
 
 
-def balanced_weights(samples: Sequence[Sample], classes: int) -> list[float]:
-    """1 / log(1.02 + share of the pixels) (Paszke et al., ENet, 2016), scaled to a mean of 1 over the pixels.
+def balanced_weights(samples: Sequence[Sample], classes: int, c: float = 1.02) -> list[float]:
+    """1 / log(c + share of the pixels) (Paszke et al., ENet, 2016), scaled to a mean of 1 over the pixels.
 
     A class without a pixel gets 0. Counted on at most `COUNTED` samples, evenly spread.
     """
@@ -69,6 +69,6 @@ def balanced_weights(samples: Sequence[Sample], classes: int) -> list[float]:
         check_labels(sample.key, sample.truth.label, classes)
         count += np.bincount(sample.truth.label.ravel(), minlength=VOID + 1)
     share = count[:classes] / max(int(count[:classes].sum()), 1)
-    weights = np.where(share > 0, 1 / np.log(1.02 + share), 0.0)
+    weights = np.where(share > 0, 1 / np.log(c + share), 0.0)
     scale = float((weights * share).sum())
     return [float(weight) / scale for weight in weights] if scale > 0 else [1.0] * classes

@@ -56,6 +56,7 @@ class MMSegConfig(BaseConfig):
         gradient_accumulation: batches an update.
         head_rate: factor on the learning rate of the heads.
         class_weights: "balanced" weighs rare classes up; "config" keeps the config's.
+        balance: how little they are weighed up, c of `balanced_weights`.
         loss: "config" keeps the config's; "cross-entropy" learns from all pixels where the config would
             pick the hard ones (OHEM).
         inference: the whole image, or a window that slides over it.
@@ -79,6 +80,7 @@ class MMSegConfig(BaseConfig):
     crop: tuple[int, int] | None = None
     augment: Augment = Augment()
     class_weights: Literal["none", "balanced", "config"] = "config"
+    balance: float = Field(1.02, gt=1)
     loss: Literal["config", "cross-entropy"] = "config"
     gradient_accumulation: int = Field(1, ge=1)
     inference: Literal["whole", "slide"] = "whole"
@@ -122,6 +124,8 @@ class MMSegmenter(Segmenter):
     """Steps of the preset `small`: about a quarter of an hour on two cores."""
     mini_steps: ClassVar[int] = 500
     """Likewise on the generated data sets: about a minute."""
+    reduced: ClassVar[Mapping[str, Any]] = {}
+    """What these two presets set besides."""
     architecture: ClassVar[Mapping[str, Any]] = {}
     """What no preset changes."""
 
@@ -137,9 +141,9 @@ class MMSegmenter(Segmenter):
         elif preset is Preset.SMOKE:
             chosen = dict(_SMOKE)
         elif dataset.name.endswith("-mini"):
-            chosen = {**_MINI, "steps": cls.mini_steps}
+            chosen = {**_MINI, "steps": cls.mini_steps, **cls.reduced}
         else:
-            chosen = {**_SMALL, "steps": cls.small_steps}
+            chosen = {**_SMALL, "steps": cls.small_steps, **cls.reduced}
         return {**chosen, **cls.architecture}
 
     @property
@@ -315,7 +319,7 @@ class MMSegmenter(Segmenter):
 
     def _class_weights(self, samples: Sequence[Sample]) -> list[float] | Literal["config"] | None:
         if self.settings.class_weights == "balanced":
-            return balanced_weights(samples, len(self.dataset.classes))
+            return balanced_weights(samples, len(self.dataset.classes), self.settings.balance)
         return "config" if self.settings.class_weights == "config" else None
 
     def _start_from_pretrained(self, network: nn.Module, context: Context) -> None:

@@ -108,7 +108,7 @@ def test_a_full_disk_is_named_with_the_way_out(tmp_path):
     def build(folder, scratch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(BenchError, match="disk of .* is full.*--workspace"):
+    with pytest.raises(BenchError, match=r"disk of .* is full.*--workspace"):
         Store(tmp_path).get("kind", FACTS, build)
 
 

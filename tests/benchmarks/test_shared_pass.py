@@ -2,8 +2,8 @@
 
 pytest -m slow -s tests/benchmarks/test_shared_pass.py
 
-With `BENCH_PASS="--dataset streethazards --variant camvid --data DIR"` and a `BENCH_HOME` that holds its trained
-segmenter, on real pictures.
+With `BENCH_PASS="--dataset streethazards --variant camvid --data DIR"` and a `BENCH_HOME` that holds its
+trained segmenter, on real pictures.
 """
 
 import os
