@@ -54,7 +54,7 @@ class Lite0(MMSegmenter):
 
     name: ClassVar[str] = "lite0"
     full: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01}
-    small_steps: ClassVar[int] = 1000
+    small_steps: ClassVar[int] = 600
     mini_steps: ClassVar[int] = 300
     reduced: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-3, "balance": 1.1}
     architecture: ClassVar[Mapping[str, Any]] = {"config": "lite0", "pretrained": LITE0}
