@@ -185,6 +185,7 @@ def list_names(kind: str | None, as_json: bool) -> None:
 @click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), default="32")
 @click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights of the segmenter.")
 @click.option("--set", "sets", multiple=True, metavar="NAME.KEY=VALUE", help="A hyper-parameter.")
+@click.option("--sweep", "sweeps", multiple=True, metavar="NAME.KEY=VALUE,...", help="Several, in one pass.")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -196,7 +197,7 @@ def list_names(kind: str | None, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
 def run(**options: Any) -> None:
     """Run methods on data sets."""
-    from segalarm.benchmark.request import Request, parse_options
+    from segalarm.benchmark.request import Request, parse_options, parse_sweeps
 
     try:
         every = options["task"] == "all"
@@ -226,6 +227,7 @@ def run(**options: Any) -> None:
         checkpoint=options["checkpoint"],
         rerun=options["rerun"],
         options=parse_options(options["sets"], options["config"]),
+        sweeps=parse_sweeps(options["sweeps"]),
     )
     from segalarm.benchmark.runner import describe
     from segalarm.benchmark.runner import run as run_request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from segalarm.benchmark.interfaces import (
 )
 from segalarm.benchmark.plugins import Entry, Registry
 from segalarm.benchmark.record import Identity, Record
-from segalarm.benchmark.request import Request, configure
+from segalarm.benchmark.request import Request, configure, swept
 
 LIMITS = {"train": 16, "test": 8}
 """The most samples a split in the preset `smoke`, evenly spaced."""
@@ -141,7 +141,7 @@ def check_names(request: Request, registry: Registry) -> None:
     for name in filter(None, segmenters):
         find_segmenter(name, registry)
     owners = {*registry.names("methods"), *registry.names("segmenters"), *filter(None, segmenters)}
-    for name in request.options:
+    for name in {**request.options, **request.sweeps}:
         if name not in owners | {"segmenter"}:
             raise UnknownNameError("owner of an option", name, owners | {"segmenter"})
     for name in {*request.variants, *request.data} - {"", *registry.names("datasets")}:
@@ -289,8 +289,11 @@ def _group(
         try:
             found = registry.get("methods", method)
             for task in request.tasks or info.default_tasks or info.tasks:
-                if task in found.tasks or request.tasks:
-                    group.cells.append(_cell(request, group, found, task))
+                if task not in found.tasks and not request.tasks:
+                    continue
+                given, sweep = request.options.get(method, {}), request.sweeps.get(method, {})
+                for options in swept(given, sweep):
+                    group.cells.append(_cell(request, group, found, task, options))
         except BenchError as error:
             group.errors.append((f"{method} on {info.name}", error))
         except Exception as error:  # whatever a plugin raises must not stop the others
@@ -299,10 +302,9 @@ def _group(
     return group
 
 
-def _cell(request: Request, group: Group, entry: Entry, task: Task) -> Cell:
+def _cell(request: Request, group: Group, entry: Entry, task: Task, options: Mapping[str, Any]) -> Cell:
     kind: type[Method] = entry.load()
-    data, train = group.data, group.train
-    info, options = data.dataset.info, request.options.get(entry.name, {})
+    data, train, info = group.data, group.train, group.data.dataset.info
     config = configure(kind, entry.name, options, group.preset, request.protocol, train.dataset.info)
     method = kind(config, task)
     network, teacher = group.network, group.teacher

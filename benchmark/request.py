@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +32,8 @@ class Request:
         preset: None = the data set's default.
         rerun: "missing" runs what has no finished record made by the present code; "never" leaves every
             cell alone that has a record; "always" runs all.
-        options: plugin name -> key -> value, from `--set` and `--config`.
+        options: plugin name -> key -> value, from `--set` and `--config`; values may be nested alike.
+        sweeps: plugin name -> key (dotted where nested) -> values, each a run of its own in one pass.
     """
 
     methods: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ class Request:
     rerun: Rerun = "missing"
     workers: int = 1
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sweeps: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
 
     def folder(self, dataset: str) -> Path | None:
         """Where a data set is to be looked for."""
@@ -65,10 +68,10 @@ class Request:
         return self.records or self.workspace / "records"
 
 
-def parse_options(pairs: tuple[str, ...], file: Path | None) -> dict[str, dict[str, Any]]:
+def parse_options(pairs: Sequence[str], file: Path | None) -> dict[str, dict[str, Any]]:
     """Read `--set name.key=value` and the tables of a TOML file; `--set` wins.
 
-    A value is JSON where it parses as such, else text.
+    A value is JSON where it parses as such, else text. A key may be nested: `name.part.key=value`.
 
     Raises:
         BenchError: a pair is malformed, or the file is missing or no TOML.
@@ -79,16 +82,61 @@ def parse_options(pairs: tuple[str, ...], file: Path | None) -> dict[str, dict[s
             if isinstance(table, dict) and name != "run":
                 options[name] = dict(table)
     for pair in pairs:
-        path, equals, text = pair.partition("=")
-        name, dot, key = path.rpartition(".")
-        if not (equals and dot and name and key):
-            raise BenchError(f"--set {pair}: expected NAME.KEY=VALUE, for example --set mcdropout.passes=20")
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-        options.setdefault(name, {})[key] = value
+        name, key, text = _split("--set", pair)
+        options[name] = merged(options.get(name, {}), nested(key, _value(text)))
     return options
+
+
+def parse_sweeps(pairs: Sequence[str]) -> dict[str, dict[str, list[Any]]]:
+    """Read `--sweep name.key=value,value,...`.
+
+    Raises:
+        BenchError: a pair is malformed.
+    """
+    sweeps: dict[str, dict[str, list[Any]]] = {}
+    for pair in pairs:
+        name, key, text = _split("--sweep", pair)
+        sweeps.setdefault(name, {})[key] = [_value(part) for part in text.split(",")]
+    return sweeps
+
+
+def swept(options: Mapping[str, Any], sweep: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """The options with every combination of the sweep's values."""
+    for values in itertools.product(*sweep.values()):
+        found = dict(options)
+        for key, value in zip(sweep, values, strict=True):
+            found = merged(found, nested(key, value))
+        yield found
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """`{"a": {"b": value}}` for the key "a.b"."""
+    first, dot, rest = key.partition(".")
+    return {first: nested(rest, value) if dot else value}
+
+
+def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, the second winning; nested mappings are merged alike."""
+    found = dict(one)
+    for key, value in other.items():
+        old = found.get(key)
+        found[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return found
+
+
+def _split(option: str, pair: str) -> tuple[str, str, str]:
+    path, equals, text = pair.partition("=")
+    name, dot, key = path.partition(".")
+    if not (equals and dot and name and all(key.split("."))):
+        raise BenchError(f"{option} {pair}: expected NAME.KEY=VALUE, for example mcdropout.passes=20")
+    return name, key, text
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -123,7 +171,7 @@ def configure(
         if key not in known:
             raise UnknownNameError(f"option of {name}", key, known)
     try:
-        return plugin.Config(**{**plugin.defaults(preset, protocol, dataset), **options})
+        return plugin.Config(**merged(plugin.defaults(preset, protocol, dataset), options))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

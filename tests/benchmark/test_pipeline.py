@@ -187,6 +187,14 @@ def test_what_only_scoring_reads_makes_no_second_fit(go):
     assert len(seen("expensive")) == 4
 
 
+def test_a_sweep_is_one_pass_and_one_fit(go):
+    outcome = go("learner", sweeps={"learner": {"factor": (1, 2, 3)}})
+    assert len(seen("fit")) == 1
+    assert len(seen("expensive")) == 4
+    assert [cell.identity.method_config["factor"] for cell in outcome.cells] == [1, 2, 3]
+    assert len({cell.record for cell in outcome.cells}) == 3
+
+
 def test_tasks_share_a_fit_whose_key_leaves_the_task_out(go):
     outcome = go("learner", tasks=(Task.ANOMALY, Task.PIXEL_FAILURE))
     assert len(seen("fit")) == 1
