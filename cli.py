@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import sys
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from segalarm.benchmark.errors import BenchError, UnknownNameError
 from segalarm.benchmark.interfaces import Preset, Protocol, Task
 from segalarm.benchmark.plugins import KINDS, collision, load_registry
+
+if TYPE_CHECKING:
+    from segalarm.benchmark.request import Request
 
 WORKSPACE = Path.home() / ".cache" / "segalarm"
 LISTS = ("method", "dataset", "task", "segmenter", "seed")
@@ -155,48 +159,52 @@ def list_names(kind: str | None, as_json: bool) -> None:
         click.echo(f"broken plugin {plugin['plugin']}: {plugin['status']}")
 
 
-@main.command(
-    epilog=examples(
-        "bench run --method msp,entropy --dataset streethazards-mini",
-        "bench run --method all --dataset cityscapes --data /data/cityscapes --device cuda",
-    )
+RUN_OPTIONS = (
+    click.option("--method", required=True, help="Names separated by commas, or all."),
+    click.option("--dataset", required=True, help="Names separated by commas, or all."),
+    click.option("--task", help="Tasks separated by commas; otherwise those of the published experiment."),
+    click.option(
+        "--segmenter", help="Names, mmsegmentation configs, or all; otherwise the data set's first."
+    ),
+    click.option("--train-segmenter", help="Fit methods on this segmenter's predictions instead."),
+    click.option("--train-dataset", help="Train the segmenter on this data set instead."),
+    click.option(
+        "--variant", multiple=True, help="NAME or DATASET=NAME, for a tree that is not the release."
+    ),
+    click.option("--preset", type=click.Choice([p.value for p in Preset])),
+    click.option("--protocol", type=click.Choice([p.value for p in Protocol]), default="official"),
+    click.option("--seed", default="0", help="Numbers separated by commas."),
+    click.option(
+        "--segmenter-seed",
+        type=click.IntRange(0),
+        help="Train the segmenter with this seed; otherwise the run's.",
+    ),
+    click.option("--data", multiple=True, help="DIR or DATASET=DIR.  [env: BENCH_DATA]"),
+    click.option(
+        "--workspace", type=click.Path(path_type=Path), help="Where everything is kept.  [env: BENCH_HOME]"
+    ),
+    click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N."),
+    click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), default="32"),
+    click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights of the segmenter."),
+    click.option("--set", "sets", multiple=True, metavar="NAME.KEY=VALUE", help="A hyper-parameter."),
+    click.option("--sweep", "sweeps", multiple=True, metavar="NAME.KEY=VALUE,...", help="Several at once."),
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        is_eager=True,
+        callback=lambda context, _, file: read_defaults(context, file),
+        help="TOML: these options under [run], a table a plugin with its hyper-parameters.",
+    ),
 )
-@click.option("--method", required=True, help="Names separated by commas, or all.")
-@click.option("--dataset", required=True, help="Names separated by commas, or all.")
-@click.option("--task", help="Tasks separated by commas; otherwise those of the published experiment.")
-@click.option("--segmenter", help="Names, mmsegmentation configs, or all; otherwise the data set's first.")
-@click.option("--train-segmenter", help="Fit methods on this segmenter's predictions instead.")
-@click.option("--train-dataset", help="Train the segmenter on this data set instead.")
-@click.option("--variant", multiple=True, help="NAME or DATASET=NAME, for a tree that is not the release.")
-@click.option("--preset", type=click.Choice([p.value for p in Preset]))
-@click.option("--protocol", type=click.Choice([p.value for p in Protocol]), default="official")
-@click.option("--seed", default="0", help="Numbers separated by commas.")
-@click.option(
-    "--segmenter-seed",
-    type=click.IntRange(0),
-    help="Train the segmenter with this seed; otherwise the run's.",
-)
-@click.option("--data", multiple=True, help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
-@click.option(
-    "--workspace", type=click.Path(path_type=Path), help="Where everything is kept.  [env: BENCH_HOME]"
-)
-@click.option("--records", type=click.Path(path_type=Path), help="Where records go; otherwise the workspace.")
-@click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N.")
-@click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), default="32")
-@click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights of the segmenter.")
-@click.option("--set", "sets", multiple=True, metavar="NAME.KEY=VALUE", help="A hyper-parameter.")
-@click.option("--sweep", "sweeps", multiple=True, metavar="NAME.KEY=VALUE,...", help="Several, in one pass.")
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    is_eager=True,
-    callback=lambda context, _, file: read_defaults(context, file),
-    help="TOML: these options under [run], a table a plugin with its hyper-parameters.",
-)
-@click.option("--rerun", type=click.Choice(["never", "missing", "always"]), default="missing")
-@click.option("--dry-run", is_flag=True, help="Show what would run.")
-def run(**options: Any) -> None:
-    """Run methods on data sets."""
+
+
+def run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say what runs on what."""
+    return reduce(lambda found, option: option(found), reversed(RUN_OPTIONS), command)
+
+
+def make_request(options: dict[str, Any]) -> Request:
+    """What the options of `run_options` ask for."""
     from segalarm.benchmark.request import Request, parse_options, parse_sweeps
 
     try:
@@ -207,7 +215,7 @@ def run(**options: Any) -> None:
         raise click.UsageError(str(error)) from error
     if min(seeds) < 0:
         raise click.UsageError("--seed takes numbers from 0 on")
-    request = Request(
+    return Request(
         methods=some(options["method"], "--method"),
         datasets=some(options["dataset"], "--dataset"),
         tasks=tasks,
@@ -221,14 +229,29 @@ def run(**options: Any) -> None:
         seeds=seeds,
         segmenter_seed=options["segmenter_seed"],
         workspace=options["workspace"] or home(),
-        records=options["records"],
+        records=options.get("records"),
         device=options["device"],
         precision=options["precision"],
         checkpoint=options["checkpoint"],
-        rerun=options["rerun"],
+        rerun=options.get("rerun", "missing"),
         options=parse_options(options["sets"], options["config"]),
         sweeps=parse_sweeps(options["sweeps"]),
     )
+
+
+@main.command(
+    epilog=examples(
+        "bench run --method msp,entropy --dataset streethazards-mini",
+        "bench run --method all --dataset cityscapes --data /data/cityscapes --device cuda",
+    )
+)
+@run_options
+@click.option("--records", type=click.Path(path_type=Path), help="Where records go; otherwise the workspace.")
+@click.option("--rerun", type=click.Choice(["never", "missing", "always"]), default="missing")
+@click.option("--dry-run", is_flag=True, help="Show what would run.")
+def run(**options: Any) -> None:
+    """Run methods on data sets."""
+    request = make_request(options)
     from segalarm.benchmark.runner import describe
     from segalarm.benchmark.runner import run as run_request
 
@@ -251,6 +274,20 @@ def run(**options: Any) -> None:
     click.echo(f"records: {request.record_folder}")
     if outcome.failed:
         sys.exit(1)
+
+
+@main.command(epilog=examples("bench show --method synthcp,msp --dataset streethazards-mini --out pictures"))
+@run_options
+@click.option("--sample", "samples", multiple=True, metavar="KEY", help="Test samples; otherwise a few.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where pictures go.")
+def show(samples: tuple[str, ...], out: Path, **options: Any) -> None:
+    """Draw test samples: input, label, prediction, ground truth and every method's scores."""
+    request = make_request(options)
+    from segalarm.benchmark.progress import track
+    from segalarm.benchmark.show import show as draw
+
+    for file in draw(request, load_registry(), samples, out, track, click.echo):
+        click.echo(str(file))
 
 
 @main.command(epilog=examples("bench table 3", "bench table 1 --variant camvid --format latex"))

@@ -309,10 +309,12 @@ class Scores:
         pixel: float32 (*spatial), **higher = more likely wrong or anomalous**. Convert a confidence by
             negation: `1 - c` makes ties in float32.
         quality: (L,), the predicted IoU or Dice of *every* class, finite; not clamped.
+        shown: pictures for `bench show`, name -> uint8 (3, h, w) RGB; a synthesized image, say.
     """
 
     pixel: Float32 | None = None
     quality: npt.NDArray[np.floating[Any]] | None = None
+    shown: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
 
 class Memo:

@@ -7,7 +7,7 @@ import resource
 import subprocess
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from importlib.metadata import version
@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 from segalarm.benchmark.errors import BenchError, DataMissingError
-from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
-from segalarm.benchmark.interfaces import VOID, Context, Item, Labels, Needs, Sample
+from segalarm.benchmark.evaluate import Evaluation, make_evaluator
+from segalarm.benchmark.interfaces import VOID, Item, Labels, Needs, Sample, Scores
 from segalarm.benchmark.loading import load_batches, to_batch
 from segalarm.benchmark.metrics import ConfusionState
 from segalarm.benchmark.plan import Cell, Group, groups
@@ -128,6 +128,46 @@ def pick_device(name: str) -> str:
     return name
 
 
+def scored(
+    stages: Stages, samples: Sequence[Sample], cells: Sequence[Cell]
+) -> Iterator[tuple[Sample, Labels, list[tuple[Cell, Scores | Exception]]]]:
+    """Samples with the segmenter's labels and every cell's answer, in one pass.
+
+    A cell that has raised or failed is asked no more; its last answer is the exception.
+    """
+    group, info = stages.group, stages.group.data.dataset.info
+    needs = reduce(Needs.__or__, (cell.method.needs() for cell in cells), Needs())
+    contexts = {id(cell): stages.scoring(cell) for cell in cells}
+    # Features and volumes are too large for more than one at a time.
+    size = 1 if needs.features or info.ndim == 3 else BATCH
+    batches: Iterable[list[Sample]] = load_batches(samples, size, stages.request.workers)
+    active = list(cells)
+    stages.timings["predict"] = 0.0
+    for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
+        began = time.perf_counter()
+        predictions = group.network.model.predict(
+            to_batch(batch, stages.device), [sample.key for sample in batch], needs, group.seed
+        )
+        labels = [prediction.labels.cpu().numpy() for prediction in predictions]
+        stages.timings["predict"] += time.perf_counter() - began
+        items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
+        answers: list[list[tuple[Cell, Scores | Exception]]] = [[] for _ in batch]
+        active = [cell for cell in active if cell.state == "to run"]
+        for cell in list(active):
+            began = time.perf_counter()
+            try:
+                found: list[Any] = cell.method.score(items, contexts[id(cell)])
+                if len(found) != len(batch):
+                    raise BenchError(f"{cell.entry.name} gave {len(found)} scores for {len(batch)} images")
+            except Exception as error:
+                active.remove(cell)
+                found = [error] * len(batch)
+            cell.score_seconds += time.perf_counter() - began
+            for place, answer in zip(answers, found, strict=True):
+                place.append((cell, answer))
+        yield from zip(batch, labels, answers, strict=True)
+
+
 class _Pass:
     """One group: its segmenter, and one pass over the test set for all its waiting cells."""
 
@@ -172,32 +212,26 @@ class _Pass:
         }
         if not evaluators:
             return
-        needs = reduce(Needs.__or__, (cell.method.needs() for cell in group.waiting), Needs())
-        contexts = {id(cell): self.stages.scoring(cell) for cell in group.waiting}
-        # Features and volumes are too large for more than one at a time.
-        size = 1 if needs.features or info.ndim == 3 else BATCH
-        batches: Iterable[list[Sample]] = load_batches(group.data.test, size, self.request.workers)
-        batches = self.stages.track(batches, f"{info.name}: scoring", -(-len(group.data.test) // size))
-        start, predicting = time.perf_counter(), 0.0
-        for batch in batches:
-            began = time.perf_counter()
-            predictions = group.network.model.predict(
-                to_batch(batch, self.stages.device), [sample.key for sample in batch], needs, group.seed
-            )
-            labels = [prediction.labels.cpu().numpy() for prediction in predictions]
-            predicting += time.perf_counter() - began
-            items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
+        start = time.perf_counter()
+        for sample, labels, answers in scored(self.stages, group.data.test, group.waiting):
             if self.confusion is not None:
-                for sample, label in zip(batch, labels, strict=True):
-                    truth = sample.truth
-                    shown = truth.label if truth.valid.all() else truth.label.copy()
-                    shown[~truth.valid] = VOID
-                    self.confusion.update(sample.key, label, shown)
-            for cell in group.waiting:
-                self._score_batch(cell, evaluators[id(cell)], batch, items, labels, contexts[id(cell)])
+                truth = sample.truth
+                shown = truth.label if truth.valid.all() else truth.label.copy()
+                shown[~truth.valid] = VOID
+                self.confusion.update(sample.key, labels, shown)
+            for cell, answer in answers:
+                if cell.state == "failed":
+                    continue
+                began = time.perf_counter()
+                try:
+                    if isinstance(answer, Exception):
+                        raise answer
+                    evaluators[id(cell)].update(sample, labels, answer)
+                except Exception as error:
+                    self._fail(cell, error)
+                cell.score_seconds += time.perf_counter() - began
             if not group.waiting:
                 return
-        self.stages.timings["predict"] = predicting
         self.stages.timings["pass"] = time.perf_counter() - start
         for cell in group.waiting:
             try:
@@ -207,24 +241,6 @@ class _Pass:
                 self._fail(cell, error)
             else:
                 cell.state = "ok"
-
-    def _score_batch(
-        self,
-        cell: Cell,
-        evaluator: Evaluator,
-        batch: list[Sample],
-        items: list[Item],
-        labels: list[Labels],
-        context: Context,
-    ) -> None:
-        began = time.perf_counter()
-        try:
-            scores = cell.method.score(items, context)
-            for sample, label, score in zip(batch, labels, scores, strict=True):
-                evaluator.update(sample, label, score)
-        except Exception as error:
-            self._fail(cell, error)
-        cell.score_seconds += time.perf_counter() - began
 
     def _fail(self, cell: Cell, error: Exception) -> None:
         known = isinstance(error, BenchError)
@@ -258,7 +274,7 @@ class _Pass:
             timings["score"] = cell.score_seconds
         return Record(
             identity=cell.identity,
-            status="ok" if found else cell.state,  # type: ignore[arg-type]
+            status="ok" if found else cell.state,
             reason=cell.reason,
             provenance=self._provenance(cell),
             metrics=found.metrics if found else {},

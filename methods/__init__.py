@@ -20,3 +20,10 @@ def register_methods(register: Register) -> None:
         summary="Monte-Carlo dropout: uncertainty over stochastic passes",
         tasks=PIXEL,
     )
+    register(
+        "synthcp",
+        "segalarm.methods.synthcp.method:SynthCP",
+        summary="Synthesize then compare: cGAN, then feature distance or comparison network",
+        tasks=tuple(Task),
+        trains=True,
+    )

@@ -1,0 +1,158 @@
+"""Pictures of single samples: input, label, prediction, what a method made, ground truth and scores."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from segalarm.benchmark.errors import BenchError, ExtraMissingError
+from segalarm.benchmark.folds import Slice
+from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Sample, Scores, Task
+from segalarm.benchmark.plan import Group, groups
+from segalarm.benchmark.plugins import Registry
+from segalarm.benchmark.request import Request
+from segalarm.benchmark.runner import pick_device, scored
+from segalarm.benchmark.stages import Stages, Track
+from segalarm.benchmark.store import Store
+
+Bytes = npt.NDArray[np.uint8]
+
+DEFAULT = 3
+"""Samples that are shown where none is named."""
+GREY = 128
+SCORE_COLOURS = "cividis"
+"""Reads alike for all kinds of colour vision, and in print."""
+
+
+def show(
+    request: Request,
+    registry: Registry,
+    keys: Sequence[str],
+    folder: Path,
+    track: Track,
+    say: Callable[[str], None],
+) -> list[Path]:
+    """Write a picture a sample, data set and task below `folder`; makes the stages that are not there yet.
+
+    Args:
+        keys: of samples of the test split; none for the first few (of anomalies: the largest).
+
+    Raises:
+        BenchError: a key is unknown, a method fails, or matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise ExtraMissingError("bench show", "report", "matplotlib") from error
+    mpl.use("Agg")
+    store, device = Store(request.workspace, say), pick_device(request.device)
+    written = []
+    # Records are not read: what is shown is computed anew.
+    for group in groups(replace(request, rerun="always"), registry):
+        if isinstance(group, tuple):
+            raise group[1]
+        for _, problem in group.errors:
+            raise problem
+        stages = Stages(request, group, store, device, track)
+        stages.segmenter()
+        for cell in group.waiting:
+            stages.fit(cell)
+        stages.fitted()
+        info = group.data.dataset.info
+        for sample, labels, answers in scored(stages, chosen(group, keys), group.waiting):
+            for task in Task:
+                of_task: dict[str, Scores] = {}
+                for cell, answer in answers:
+                    if isinstance(answer, Exception):
+                        raise answer
+                    if cell.identity.task is task:
+                        of_task[cell.entry.name] = answer
+                if any(scores.pixel is not None for scores in of_task.values()):
+                    name = "_".join([info.name, group.network.name, task, slug(sample.key)])
+                    file = folder / f"{name}.png"
+                    draw(list(panels(sample, labels, task, of_task, info)), file)
+                    written.append(file)
+    return written
+
+
+def chosen(group: Group, keys: Sequence[str]) -> Sequence[Sample]:
+    """The test samples of the keys, or a few.
+
+    Raises:
+        BenchError: the test split has no such sample.
+    """
+    samples = group.data.test
+    if keys:
+        rows = {samples[row].key: row for row in range(len(samples))}
+        unknown = [key for key in keys if key not in rows]
+        if unknown:
+            some = ", ".join(list(rows)[:3])
+            raise BenchError(
+                f"{group.data.dataset.info.name} has no test sample '{unknown[0]}'; keys are such as {some}"
+            )
+        return Slice(samples, [rows[key] for key in keys])
+
+    def size(row: int) -> int:
+        anomaly = samples[row].truth.anomaly
+        return 0 if anomaly is None else int(anomaly.sum())
+
+    return Slice(samples, sorted(sorted(range(len(samples)), key=size, reverse=True)[:DEFAULT]))
+
+
+def panels(
+    sample: Sample, labels: Labels, task: Task, scores: Mapping[str, Scores], info: DatasetInfo
+) -> Iterator[tuple[str, Any, str | None]]:
+    """(title, picture, colour map) from left to right; a score map is float32 (H, W)."""
+    truth = sample.truth
+    yield "input", (sample.image.transpose(1, 2, 0) * 255).astype(np.uint8), None
+    yield "label", coloured(truth.label, info), None
+    yield "prediction", coloured(labels, info), None
+    pictures = {name: picture for each in scores.values() for name, picture in each.shown.items()}
+    for name, picture in pictures.items():
+        yield name, picture.transpose(1, 2, 0), None
+    if task is Task.ANOMALY:
+        assert truth.anomaly is not None
+        yield "anomaly", marked(truth.anomaly, truth.valid), None
+    else:
+        yield "errors", marked(labels != truth.label, truth.valid & (truth.label != VOID)), None
+    for name, each in scores.items():
+        yield name, each.pixel, SCORE_COLOURS
+
+
+def coloured(labels: Labels, info: DatasetInfo) -> Bytes:
+    """A label map in the data set's palette; void is black."""
+    table: Bytes = np.zeros((VOID + 1, 3), np.uint8)
+    table[: len(info.palette)] = np.array(info.palette, np.uint8).reshape(-1, 3)
+    return table[labels]
+
+
+def marked(positive: npt.NDArray[np.bool_], valid: npt.NDArray[np.bool_]) -> Bytes:
+    """White where positive, black where not, grey where nothing is scored."""
+    grey = np.where(valid, np.where(positive, 255, 0), GREY).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def draw(found: Sequence[tuple[str, Any, str | None]], file: Path) -> None:
+    """Write the panels side by side."""
+    from matplotlib import pyplot
+
+    height, width = found[0][1].shape[:2]
+    figure, axes = pyplot.subplots(1, len(found), figsize=(3 * len(found), 3 * height / width + 0.4))
+    for axis, (title, picture, colours) in zip(axes, found, strict=True):
+        axis.imshow(picture, cmap=colours, interpolation="nearest", extent=(0, width, height, 0))
+        axis.set_title(title)
+        axis.axis("off")
+    figure.tight_layout(pad=0.3)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=100)
+    pyplot.close(figure)
+
+
+def slug(key: str) -> str:
+    """A sample's key as part of a file name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", key)

@@ -1,0 +1,229 @@
+"""SynthCP: synthesize an image from the predicted segmentation, then compare it with the real one.
+
+Xia, Zhang, Liu, Shen and Yuille, "Synthesize then compare", ECCV 2020. Anomalies by Eq. 9, failures by the
+comparison network of Eq. 5 to 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from safetensors.torch import load_file, save_file
+from segalarm.benchmark.checkpoints import load_strict
+from segalarm.benchmark.interfaces import (
+    Config,
+    Context,
+    DatasetInfo,
+    Features,
+    FitOn,
+    Item,
+    Method,
+    Needs,
+    Pairs,
+    Preset,
+    Protocol,
+    Scores,
+    Task,
+)
+from segalarm.benchmark.pretrained import LITE0
+from segalarm.methods.synthcp import comparison, synthesis
+from segalarm.methods.synthcp.anomaly import cosine_distance, gated
+from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
+from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, cgan
+from torch import Tensor
+
+WEIGHTS = "comparison.safetensors"
+IMAGES = "synthesized.npy"
+
+
+class SynthCPConfig(Config):
+    """Hyper-parameters.
+
+    Attributes:
+        cgan: of the synthesis.
+        layer, scales: the features of Eq. 9, see `Features`.
+        t: threshold of the post-processing with MSP (Section 3.3; Table 4).
+        head: what the comparison network is trained for: "joint", or "image" or "pixel" alone.
+        comparison: of the comparison network.
+    """
+
+    cgan: SynthesisConfig = SynthesisConfig()
+    layer: str = "decoder"
+    scales: tuple[int, ...] = ()
+    t: float = Field(0.999, ge=0, le=1)
+    head: Literal["joint", "image", "pixel"] = "joint"
+    comparison: ComparisonConfig = ComparisonConfig()
+
+
+class SynthCP(Method):
+    """One method for all three tasks; the cGAN is shared by all of them."""
+
+    Config = SynthCPConfig
+    config: SynthCPConfig
+
+    def __init__(self, config: SynthCPConfig, task: Task) -> None:
+        super().__init__(config, task)
+        self._network: ComparisonNetwork | None = None
+
+    @classmethod
+    def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+        """The published schedules, or sizes for two cores."""
+        text = dict(comparison.PAPER) if protocol is Protocol.PAPER else {}
+        if preset is Preset.FULL:
+            streets = dataset.name.startswith("streethazards")
+            city = {"upsampling": "more", "epochs": 50, "decay": 0.0, "batch_size": 12}
+            scales = (300, 375, 450, 525, 600) if streets else ()
+            return {"cgan": {} if streets else city, "scales": scales, "comparison": text}
+        mini = dataset.name.endswith("-mini")
+        if preset is Preset.SMOKE:
+            sizes, seen = synthesis.SMOKE, {"size": 64, "steps": 4, "batch_size": 2, "pretrained": False}
+        elif mini:
+            sizes, seen = synthesis.MINI, {"size": 96, "steps": 300, "batch_size": 6}
+        else:
+            sizes, seen = synthesis.SMALL, {"size": 192, "steps": 800, "batch_size": 6}
+        reduced = {"encoder": LITE0, "learning_rate": 3e-4, "decay": 0.9, **seen}
+        return {"cgan": sizes, "comparison": {**text, **reduced}}
+
+    def needs(self) -> Needs:
+        """Features of the real image for Eq. 9; probabilities for the comparison network."""
+        if self.task is Task.ANOMALY:
+            return Needs(features=frozenset({self._features}))
+        return Needs(probabilities=True)
+
+    def fit_needs(self) -> Needs:
+        """The comparison network's input."""
+        return Needs(probabilities=self.task is not Task.ANOMALY)
+
+    def fit_on(self) -> FitOn:
+        """Eq. 9 needs a cGAN, which needs labels alone; predictors of failure need real failures."""
+        return FitOn.LABELS if self.task is Task.ANOMALY else FitOn.OUT_OF_FOLD
+
+    def fit_key(self) -> dict[str, Any]:
+        """The image and the pixel task share a joint network, and all thresholds of Table 4 one cGAN."""
+        cgan_config = self.config.cgan.model_dump(mode="json")
+        if self.task is Task.ANOMALY:
+            return {"cgan": cgan_config}
+        network = self.config.comparison.model_dump(mode="json")
+        return {"cgan": cgan_config, "comparison": network, "head": self.config.head}
+
+    def skip(self, dataset: DatasetInfo) -> str | None:
+        """A head alone does one of the two failure tasks."""
+        missing = {Task.PIXEL_FAILURE: "image", Task.IMAGE_FAILURE: "pixel"}.get(self.task)
+        return f"the head '{missing}' has no part in {self.task}" if missing == self.config.head else None
+
+    def fit(self, pairs: Pairs, context: Context) -> None:
+        """Train the cGAN where it is not there yet, and the comparison network."""
+        key, synthesizer = cgan(self.config.cgan, context)
+        if self.task is Task.ANOMALY:
+            return
+        made = context.artifact(
+            "synthesized",
+            self.config.cgan,
+            partial(synthesize_all, pairs, synthesizer),
+            seed=self.config.cgan.seed,
+            inputs=[pairs.key, key],
+        )
+        images = np.load(made / IMAGES, mmap_mode="r")
+        network = self._make(context)
+        comparison.fit(network, self.config.comparison, self.config.head, pairs, images, context)
+        self._network = network
+
+    def save(self, folder: Path) -> None:
+        """The comparison network; the cGAN is an artifact of its own."""
+        if self._network is not None:
+            own = self._network.state_dict()
+            save_file(
+                {key: value.detach().cpu().contiguous() for key, value in own.items()}, folder / WEIGHTS
+            )
+
+    def load(self, folder: Path, context: Context) -> None:
+        """Read the comparison network, and have the cGAN ready."""
+        cgan(self.config.cgan, context)
+        if self.task is Task.ANOMALY:
+            return
+        network = self._make(context)
+        load_strict(network, load_file(folder / WEIGHTS), folder / WEIGHTS)
+        self._network = network.to(memory_format=torch.channels_last).to(context.device).eval()
+
+    def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
+        """Eq. 9 with its gate, or the comparison network."""
+        key, synthesizer = cgan(self.config.cgan, context)
+        if self.task is Task.ANOMALY:
+            return [self._anomaly(item, key, synthesizer, context) for item in batch]
+        return [self._failure(item, key, synthesizer, context) for item in batch]
+
+    @property
+    def _features(self) -> Features:
+        return Features(self.config.layer, self.config.scales)
+
+    def _make(self, context: Context) -> ComparisonNetwork:
+        return comparison.make_network(len(context.info.classes), self.config.comparison, True, context.seed)
+
+    def _anomaly(self, item: Item, key: str, synthesizer: Synthesizer, context: Context) -> Scores:
+        def compare() -> Tensor:
+            assert context.segmenter is not None
+            size = (int(item.view.image.shape[1]), int(item.view.image.shape[2]))
+            synthesized = synthesized_of(item, key, synthesizer)
+            x = F.interpolate(synthesized[None].float() / 255, size, mode="nearest")
+            needs = Needs(features=frozenset({self._features}))
+            found = context.segmenter.predict(x, [item.view.key], needs, context.seed)[0]
+            return cosine_distance(
+                item.prediction.features[self._features], found.features[self._features], size
+            )
+
+        distance = item.memo.get(("Eq. 9", key, self._features), compare)
+        score = gated(distance, item.prediction.confidence, self.config.t)
+        return Scores(pixel=score.float().cpu().numpy(), shown=shown(item, key, synthesizer))
+
+    @torch.no_grad()
+    def _failure(self, item: Item, key: str, synthesizer: Synthesizer, context: Context) -> Scores:
+        def compare() -> tuple[Tensor, Tensor]:
+            network, config = self._network, self.config.comparison
+            assert network is not None
+            assert item.prediction.probabilities is not None
+            image = torch.from_numpy(item.view.image).to(context.device)
+            size = comparison.seen_size(config, image.shape[1:])
+            seen = comparison.prepare(image, item.prediction.probabilities, size)
+            other = comparison.normalised(synthesized_of(item, key, synthesizer).float() / 255, size)
+            iou, logit = network(seen["probabilities"][None], seen["image"][None], other[None])
+            shape = (int(image.shape[1]), int(image.shape[2]))
+            full = F.interpolate(logit[None], shape, mode="bilinear", align_corners=False)[0, 0]
+            return iou[0], torch.sigmoid(full)
+
+        # The joint network answers the image's and the pixels' question in one go.
+        iou, confidence = item.memo.get(("Eq. 5", str(self.fit_key())), compare)
+        pictures = shown(item, key, synthesizer)
+        if self.task is Task.IMAGE_FAILURE:
+            return Scores(quality=iou.float().cpu().numpy(), shown=pictures)
+        if self.config.comparison.add_probability:
+            confidence = confidence + item.prediction.confidence
+        return Scores(pixel=(-confidence).float().cpu().numpy(), shown=pictures)
+
+
+def synthesized_of(item: Item, key: str, synthesizer: Synthesizer) -> Tensor:
+    """x̂ of an image (Eq. 3), uint8 (3, h, w), made once for all methods of the run."""
+    return item.memo.get(("Eq. 3", key), lambda: synthesizer(item.prediction.labels[None])[0])
+
+
+def shown(item: Item, key: str, synthesizer: Synthesizer) -> dict[str, npt.NDArray[np.uint8]]:
+    """x̂, for people."""
+    return {"synthesized": synthesized_of(item, key, synthesizer).cpu().numpy()}
+
+
+def synthesize_all(pairs: Pairs, synthesizer: Synthesizer, folder: Path, context: Context) -> None:
+    """Write x̂ of every pair's prediction, uint8 (N, 3, h, w)."""
+    shape = (len(pairs), 3, *synthesizer.size)
+    images = np.lib.format.open_memmap(folder / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+    for index in context.track(range(len(pairs)), "synthesize", len(pairs)):
+        prediction = pairs[index].prediction
+        assert prediction is not None
+        images[index] = synthesizer(prediction.labels[None])[0].cpu().numpy()
+    images.flush()
