@@ -1,0 +1,195 @@
+"""SynthCP: Eq. 9 and its gate, the comparison network, what it learns from."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import VOID, Pair, Pairs, Prediction, Preset, Protocol, Sample, Task, Truth
+from segalarm.benchmark.request import configure
+from segalarm.datasets.cityscapes import Cityscapes
+from segalarm.datasets.streethazards import StreetHazards
+from segalarm.methods.synthcp.anomaly import cosine_distance, gated
+from segalarm.methods.synthcp.comparison import (
+    PAPER,
+    Batches,
+    ComparisonConfig,
+    ComparisonNetwork,
+    losses,
+)
+from segalarm.methods.synthcp.method import SynthCP
+from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, linear_decay, one_hot
+from segalarm.tests.reference import fill, needs_reference, vectors
+
+FROM_SCRATCH = ComparisonConfig(pretrained=False)
+
+
+def test_equation_9_is_one_minus_the_cosine_of_features():
+    generator = torch.Generator().manual_seed(0)
+    real, synthesized = (torch.randn(600, 5, 7, generator=generator) for _ in range(2))
+    expected = 1 - F.cosine_similarity(real, synthesized, dim=0)
+    torch.testing.assert_close(cosine_distance(real, synthesized, (5, 7)), expected)
+    assert cosine_distance(real, real, (20, 28)).abs().max() < 1e-6
+    torch.testing.assert_close(cosine_distance(real, -real, (5, 7)), torch.full((5, 7), 2.0))
+
+
+def test_features_that_vanish_give_a_finite_distance():
+    assert torch.isfinite(cosine_distance(torch.zeros(4, 2, 2), torch.ones(4, 2, 2), (4, 4))).all()
+
+
+def test_the_gate_trusts_a_confidence_above_the_threshold():
+    distance, p = torch.tensor([[0.7, 0.7, 0.7]]), torch.tensor([[0.5, 0.9, 0.95]])
+    torch.testing.assert_close(gated(distance, p, 0.9), torch.tensor([[0.7, 0.7, 0.05]]))
+    torch.testing.assert_close(gated(distance, p, 1.0), distance)
+
+
+def test_void_is_zero_in_every_channel():
+    hot = one_hot(torch.tensor([[[0, 2], [VOID, 1]]]), 3)
+    assert hot[0].permute(1, 2, 0).tolist() == [[[1, 0, 0], [0, 0, 1]], [[0, 0, 0], [0, 1, 0]]]
+
+
+def test_rates_fall_linearly_over_the_last_part():
+    assert [linear_decay(10, 0.5)(step) for step in (0, 4, 5, 7, 9)] == [1, 1, 1, 0.6, 0.2]
+    assert linear_decay(10, 0.0)(9) == 1
+
+
+@needs_reference
+@pytest.mark.parametrize(
+    ("name", "synthesized"), [("synthcp_comparison", True), ("direct_prediction", False)]
+)
+def test_the_network_computes_what_the_published_one_does(name, synthesized):
+    network = ComparisonNetwork(19, FROM_SCRATCH, synthesized).eval()
+    fill(network)
+    recorded = vectors(name)
+    with torch.no_grad():
+        iou, logit = network(
+            torch.softmax(recorded["logits"], dim=1),
+            recorded["image"],
+            recorded["synthesized"] if synthesized else None,
+        )
+    np.testing.assert_allclose(iou.numpy(), recorded["iou"], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(
+        torch.sigmoid(logit)[:, None].numpy(), recorded["confidence"], rtol=1e-3, atol=1e-5
+    )
+
+
+def test_a_shared_encoder_sees_both_images():
+    apart = ComparisonNetwork(5, FROM_SCRATCH)
+    shared = ComparisonNetwork(5, ComparisonConfig(pretrained=False, shared=True))
+    assert sum(p.numel() for p in shared.parameters()) < 0.6 * sum(p.numel() for p in apart.parameters())
+
+
+class Toys(Pairs):
+    """Six pairs of 32 x 48; the right half of every prediction is wrong, the top row void."""
+
+    key = "toys"
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        label = np.full((32, 48), 1, np.int64)
+        label[:, 24:] = 2
+        label[0] = VOID
+        image = np.random.default_rng(index).random((3, 32, 48), np.float32)
+        truth = Truth(label, None, np.ones((32, 48), bool))
+        probabilities = torch.zeros(4, 32, 48)
+        probabilities[1] = 0.8
+        probabilities[0] = 0.2
+        prediction = Prediction(torch.ones(32, 48, dtype=torch.int64), probabilities[1], None, probabilities)
+        return Pair(Sample(str(index), lambda: image, lambda: truth), prediction)
+
+
+def batch(config):
+    made = Batches(Toys(), np.zeros((6, 3, 16, 24), np.uint8), config, 4, 0)(0)
+    return {name: torch.from_numpy(array) for name, array in made.items()}
+
+
+def test_a_batch_holds_what_equations_6_and_7_say():
+    found = batch(FROM_SCRATCH)
+    assert found["image"].shape == (4, 3, 32, 48)
+    assert found["synthesized"].shape == (4, 3, 32, 48)
+    wrong = found["wrong"][0]
+    assert (wrong[0] == VOID).all()
+    assert (wrong[1:, :24] == 0).all()
+    assert (wrong[1:, 24:] == 1).all()
+    # Class 1: half of the predicted pixels are right; class 2 is missed; 0 and 3 are nowhere.
+    np.testing.assert_array_equal(found["iou"][0], [np.nan, 0.5, 0.0, np.nan])
+
+
+class Fixed(torch.nn.Module):
+    """Answers the same for every image."""
+
+    def forward(self, probabilities, image, synthesized):
+        return torch.full((4, 4), 0.5), torch.zeros(4, 32, 48)
+
+
+def test_the_published_loss_weighs_pixels_by_their_squared_probability():
+    found = losses(Fixed(), FROM_SCRATCH, "joint", batch(FROM_SCRATCH), 0)
+    assert found["pixel"].item() == pytest.approx(0.8**2 * np.log(2))
+    # Smooth l1 of 0.5 - 0.5 and 0.5 - 0, over the two classes of the label.
+    assert found["iou"].item() == pytest.approx(0.5 * 0.5**2 / 2)
+
+
+def test_the_papers_loss_does_not():
+    config = ComparisonConfig(pretrained=False, **PAPER)
+    found = losses(Fixed(), config, "joint", batch(config), 0)
+    assert found["pixel"].item() == pytest.approx(np.log(2))
+    assert found["iou"].item() == pytest.approx(0.5 / 2)
+
+
+def test_a_head_alone_has_its_own_loss():
+    assert set(losses(Fixed(), FROM_SCRATCH, "image", batch(FROM_SCRATCH), 0)) == {"iou"}
+    assert set(losses(Fixed(), FROM_SCRATCH, "pixel", batch(FROM_SCRATCH), 0)) == {"pixel"}
+
+
+def test_a_class_that_the_cgan_does_not_know_is_named(tmp_path):
+    from safetensors.torch import save_file
+    from segalarm.methods.synthcp.spade import Generator
+
+    config = SynthesisConfig(size=(32, 32), ngf=2)
+    state = {k: v.contiguous() for k, v in Generator(3, 2, (32, 32)).state_dict().items()}
+    save_file({**state, "size": torch.tensor((32, 32))}, tmp_path / "generator.safetensors")
+    synthesizer = Synthesizer(tmp_path, config, 3, "cpu")
+    assert synthesizer(torch.full((1, 50, 70), VOID)).shape == (1, 3, 32, 32)
+    with pytest.raises(BenchError, match=r"class 7.*knows 3 classes"):
+        synthesizer(torch.full((1, 50, 70), 7))
+
+
+def configured(preset, protocol, info):
+    return configure(SynthCP, "synthcp", {}, preset, protocol, info)
+
+
+def test_the_full_preset_is_the_published_schedule():
+    city = configured(Preset.FULL, Protocol.OFFICIAL, Cityscapes.info)
+    assert (city.cgan.epochs, city.cgan.batch_size, city.cgan.upsampling) == (50, 12, "more")
+    assert (city.cgan.ngf, city.cgan.size) == (64, (256, 512))
+    streets = configured(Preset.FULL, Protocol.OFFICIAL, StreetHazards.info)
+    assert (streets.cgan.epochs, streets.cgan.decay, streets.cgan.batch_size) == (200, 0.5, 16)
+    assert streets.scales == (300, 375, 450, 525, 600)
+    assert (city.comparison.learning_rate, city.comparison.steps, city.comparison.batch_size) == (
+        2e-4,
+        20_000,
+        4,
+    )
+
+
+def test_the_protocols_differ_as_text_and_code_do():
+    text = configured(Preset.FULL, Protocol.PAPER, Cityscapes.info).comparison
+    code = configured(Preset.FULL, Protocol.OFFICIAL, Cityscapes.info).comparison
+    assert (text.shared, text.iou_loss, text.weighted, text.add_probability) == (True, "l1", False, False)
+    assert (code.shared, code.iou_loss, code.weighted, code.add_probability) == (
+        False,
+        "smooth-l1",
+        True,
+        True,
+    )
+
+
+def test_a_threshold_changes_nothing_that_is_learned():
+    info = StreetHazards.info
+    one, other = (
+        SynthCP(configure(SynthCP, "synthcp", {"t": t}, Preset.SMALL, Protocol.OFFICIAL, info), Task.ANOMALY)
+        for t in (0.8, 0.999)
+    )
+    assert one.fit_key() == other.fit_key()
