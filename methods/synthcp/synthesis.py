@@ -5,6 +5,7 @@ Eq. 3: x̂ = G(ŷ). It is trained on label-image pairs; one network serves all h
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,7 +47,7 @@ class SynthesisConfig(Config):
         feature_matching, perceptual, l1: weights of the losses beside the hinge loss.
         perceptual_weights: network of the perceptual loss; None for no such loss.
         seed: of weights and order of images; runs of several seeds share one cGAN.
-        sample_every: steps between two sheets of samples in the workspace.
+        sample_every: steps between two sheets of samples, kept beside the weights.
     """
 
     size: tuple[int, int] | int = (256, 512)
@@ -152,6 +153,7 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
     )
     state = {key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()}
     save_file({**state, "size": torch.tensor(size)}, folder / WEIGHTS)
+    shutil.copytree(game.samples, folder / game.samples.name)
 
 
 def cgan(config: SynthesisConfig, context: Context) -> tuple[str, Synthesizer]:
