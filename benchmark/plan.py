@@ -123,7 +123,8 @@ def config_facts(config: Config) -> dict[str, Any]:
         BenchError: such a file cannot be read.
     """
     facts = config.model_dump(mode="json")
-    files = {str(file): file_hash(file) for file in config.files()}
+    # By name: where a package or a user keeps a file is no part of what it is.
+    files = {file.name: file_hash(file) for file in config.files()}
     return {**facts, "files": files} if files else facts
 
 

@@ -293,13 +293,13 @@ SMALL: dict[str, Any] = {
     "ngf": 16,
     "ndf": 32,
     "batch_size": 8,
-    "steps": 1200,
+    "steps": 500,
     "generator_rate": 4e-4,
     "discriminator_rate": 4e-4,
     "perceptual": 2.0,
     "perceptual_weights": LITE0,
     "l1": 5.0,
-    "sample_every": 200,
+    "sample_every": 100,
 }
 MINI: dict[str, Any] = {**SMALL, "size": 64, "steps": 300}
 SMOKE: dict[str, Any] = {
