@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 from segalarm.benchmark.plugins import load_registry
 from segalarm.cli import main
 
@@ -196,3 +197,31 @@ def test_another_class_count_in_a_checkpoint_is_named(first, workspace):
     assert result.exit_code == 1
     assert "13" in result.output
     assert "19" in result.output
+
+
+def test_synthcp_fills_tables_3_and_4_in_one_pass(workspace):
+    result = run(workspace, "--method", "synthcp", "--sweep", "synthcp.t=0.8,0.9,0.99,0.999,1.0")
+    assert result.exit_code == 0, result.output
+    assert result.output.count("ok  ") == 5
+    four = bench("table", 4, "--workspace", workspace).output.split("streethazards-mini")[1]
+    assert "not run" not in four
+    three = bench("table", 3, "--workspace", workspace, "--format", "json").output
+    measured = [row for row in json.loads(three) if row["source"] == "measured" and row["state"] == "value"]
+    assert "SynthCP" in {row["label"] for row in measured}
+
+
+def test_pictures_show_what_the_method_made(workspace, tmp_path):
+    words = ("--dataset", "streethazards-mini", "--preset", "smoke", "--workspace", workspace)
+    result = bench("show", "--method", "msp,synthcp", *words, "--out", tmp_path)
+    assert result.exit_code == 0, result.output
+    files = sorted(tmp_path.glob("*.png"))
+    assert len(files) == 3
+    # Seven panels of 300 pixels: input, label, prediction, synthesized, anomaly, two scores.
+    assert Image.open(files[0]).width == 7 * 300
+
+
+def test_a_sample_that_is_not_there_is_named(workspace, tmp_path):
+    words = ("--dataset", "streethazards-mini", "--preset", "smoke", "--workspace", workspace)
+    result = bench("show", "--method", "msp", *words, "--out", tmp_path, "--sample", "nowhere")
+    assert result.exit_code == 1
+    assert "no test sample 'nowhere'" in result.output

@@ -117,7 +117,9 @@ class ComparisonNetwork(nn.Module):
         for stage, weight in enumerate(weights):
             joined = torch.cat([stages[stage] for stages in found], dim=1)
             one = F.conv2d(self.ft_convs[stage](joined), weight)
-            confidence = confidence + F.interpolate(one, image.shape[2:], mode="bilinear", align_corners=False)
+            confidence = confidence + F.interpolate(
+                one, image.shape[2:], mode="bilinear", align_corners=False
+            )
         assert self.conf.bias is not None
         return self.regress(pooled), confidence[:, 0] + self.conf.bias
 
