@@ -398,7 +398,7 @@ def doctor(workspace: Path | None) -> None:
     from segalarm.benchmark.doctor import examine
 
     sound = True
-    for what, finding, fine in examine(load_registry(), workspace or home()):
+    for what, finding, fine in examine(load_registry(), workspace or home(), folders(())):
         click.echo(f"{'ok ' if fine else 'BAD'}  {what}: {finding}")
         sound = sound and fine
     if not sound:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from segalarm.benchmark.data import locate
 from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import Dataset
 from segalarm.benchmark.plugins import Registry
 
 PACKAGES = ("segalarm", "torch", "torchvision", "mmsegmentation", "mmcv-lite", "mmengine", "numpy", "pandas")
@@ -21,8 +23,14 @@ EXTRAS = {
 }
 
 
-def examine(registry: Registry, workspace: Path) -> Iterator[tuple[str, str, bool]]:
-    """(what, finding, whether it is in order), line by line. Imports every plugin's target."""
+def examine(
+    registry: Registry, workspace: Path, places: Mapping[str, Path]
+) -> Iterator[tuple[str, str, bool]]:
+    """(what, finding, whether it is in order), line by line. Imports every plugin's target.
+
+    Args:
+        places: data set -> where to look for it; the key "" stands for every data set.
+    """
     yield "Python", platform.python_version(), True
     for package in PACKAGES:
         try:
@@ -41,9 +49,25 @@ def examine(registry: Registry, workspace: Path) -> Iterator[tuple[str, str, boo
             registry.get(entry.kind, entry.name).load()
         except BenchError as error:
             yield f"{entry.kind[:-1]} {entry.name}", str(error), False
+    for name in registry.names("datasets"):
+        yield from _data(registry, name, places)
     parent = next(folder for folder in (workspace, *workspace.parents) if folder.exists())
     free = shutil.disk_usage(parent).free
     yield "workspace", f"{workspace}, {free / 2**30:.1f} GiB free", free > 2**30
+
+
+def _data(registry: Registry, name: str, places: Mapping[str, Path]) -> Iterator[tuple[str, str, bool]]:
+    try:
+        kind: type[Dataset] = registry.get("datasets", name).load()
+        folder = places.get(name, places.get(""))
+        if kind.generated:
+            yield f"data {name}", "generated when it is used", True
+        elif folder is None:
+            yield f"data {name}", "unknown; name a folder with BENCH_DATA", True
+        else:
+            yield f"data {name}", f"in {locate(kind, folder)}; `bench data {name}` counts its images", True
+    except BenchError as error:
+        yield f"data {name}", f"not here: {error}", True
 
 
 def _devices() -> Iterator[tuple[str, str, bool]]:

@@ -302,9 +302,7 @@ class _Pass:
             python=platform.python_version(),
             platform=platform.platform(),
             device=self.stages.device,
-            device_name=torch.cuda.get_device_name(self.stages.device)
-            if cuda
-            else platform.processor() or "cpu",
+            device_name=torch.cuda.get_device_name(self.stages.device) if cuda else cpu_name(),
             weights={**self.stages.weights, **cell.weights},
         )
 
@@ -321,6 +319,16 @@ def git_state() -> Git | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return Git(commit=commit, dirty=bool(changed))
+
+
+def cpu_name() -> str:
+    """The processor's model and the number of cores that torch uses."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):  # no Linux, or a processor that does not say
+        model = platform.processor() or platform.machine()
+    return f"{model}, {torch.get_num_threads()} threads"
 
 
 def is_finished(file: Path) -> bool:

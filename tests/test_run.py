@@ -101,6 +101,7 @@ def test_the_doctor_finds_the_installation_in_order(workspace):
     result = bench("doctor", "--workspace", workspace)
     assert result.exit_code == 0, result.output
     assert "torch" in result.output
+    assert "data streethazards-mini: generated when it is used" in result.output
 
 
 def test_data_says_where_cityscapes_comes_from_and_what_is_missing(tmp_path):
