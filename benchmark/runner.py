@@ -38,6 +38,10 @@ LIBRARIES = (
     "lightning-fabric",
 )
 BATCH = 4
+LESS_MEMORY = (
+    "Choose a smaller --preset, or a smaller batch_size or crop with --set; what was finished is kept, and "
+    "unfinished training goes on from its last checkpoint where its options stay the same"
+)
 
 
 @dataclass
@@ -246,6 +250,8 @@ class _Pass:
         known = isinstance(error, BenchError)
         cell.state = "failed"
         cell.reason = str(error) if known else f"{type(error).__name__}: {error}"
+        if is_out_of_memory(error):
+            known, cell.reason = True, f"out of memory ({error}). {LESS_MEMORY}"
         cell.unload()
         extra = {} if known else {"traceback": "".join(traceback.format_exception(error))}
         record = self._record(cell, None, extra)
@@ -319,6 +325,11 @@ def git_state() -> Git | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return Git(commit=commit, dirty=bool(changed))
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether host or device memory ran out; on the CPU torch raises a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def cpu_name() -> str:

@@ -119,3 +119,27 @@ def test_a_target_that_cannot_be_imported_names_its_plugin(bench, tmp_path):
     assert ran.returncode == 1
     assert "plugin 'nowhere'" in ran.stdout + ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_a_changed_constant_makes_that_method_stale_and_no_other(bench, site, tmp_path):
+    code = (
+        "import sys, pathlib; from acme_alarms.stripes import Stripes; Stripes.toy(pathlib.Path(sys.argv[1]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    subprocess.run([sys.executable, "-c", code, tmp_path / "stripes"], check=True, env=environment)
+    where = ("--data", tmp_path / "stripes", "--workspace", tmp_path / "workspace")
+    words = ("run", "--method", "margin,msp", "--dataset", "stripes", *where)
+    assert bench(*words, plugins="acme").returncode == 0
+    file = site / "acme_alarms" / "margin.py"
+    whole = file.read_text()
+    try:
+        file.write_text(whole.replace("topk(2, dim=0)", "topk(2, dim=0, sorted=True)"))
+        planned = bench(*words, "--dry-run", plugins="acme").stdout
+    finally:
+        file.write_text(whole)
+    assert "to run   margin" in planned
+    assert "cached   msp" in planned
+    assert "cached   segmenter lite0" in planned
+    other = bench(*words, "--set", "lite0.steps=3", "--dry-run", plugins="acme").stdout
+    assert "to make  segmenter lite0" in other
+    assert "to run   msp" in other

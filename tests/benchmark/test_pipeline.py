@@ -260,6 +260,23 @@ def test_a_run_that_fails_leaves_a_finished_record_as_it_was(go, tmp_path, monke
     assert read_records(tmp_path / "workspace" / "records") == [before]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("4 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 99999999 bytes"),
+    ],
+)
+def test_too_little_memory_says_what_to_make_smaller(go, monkeypatch, error):
+    def greedy(self, samples, context):
+        raise error
+
+    monkeypatch.setattr(Watched, "fit", greedy)
+    outcome = go("msp")
+    assert "out of memory" in outcome.cells[0].reason
+    assert "--preset" in outcome.cells[0].reason
+
+
 def test_a_need_that_the_segmenter_lacks_is_a_skip(go, monkeypatch):
     monkeypatch.setattr(Watched, "lacks", lambda self, needs: "no logits here" if needs.logits else None)
     assert Needs(logits=True) == Needs() | Needs(logits=True)

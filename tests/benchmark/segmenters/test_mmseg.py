@@ -19,7 +19,7 @@ from segalarm.benchmark.request import configure
 from segalarm.benchmark.segmenters.inference import Runner
 from segalarm.benchmark.segmenters.mmseg import MMSegmenter
 from segalarm.benchmark.segmenters.network import find
-from segalarm.benchmark.segmenters.small import DDRNet, DeepLabV3Plus, SegFormer
+from segalarm.benchmark.segmenters.small import DDRNet, DeepLabV3Plus, Lite0, SegFormer
 from segalarm.benchmark.segmenters.stochastic import stable_seed
 
 PIDNET = {"config": "pidnet-s_2xb6-120k_1024x1024-cityscapes"}
@@ -93,7 +93,8 @@ def images():
 
 
 @pytest.mark.parametrize(
-    ("kind", "options"), [(DDRNet, {}), (SegFormer, {}), (DeepLabV3Plus, {}), (MMSegmenter, PIDNET)]
+    ("kind", "options"),
+    [(DDRNet, {}), (SegFormer, {}), (DeepLabV3Plus, {}), (Lite0, {}), (MMSegmenter, PIDNET)],
 )
 def test_a_network_trains_predicts_and_is_kept(tmp_path, images, kind, options):
     segmenter = fitted(tmp_path / "work", kind, **options)
@@ -114,11 +115,11 @@ def test_a_network_trains_predicts_and_is_kept(tmp_path, images, kind, options):
 
 
 def test_a_training_learns(tmp_path):
-    segmenter = fitted(tmp_path, steps=100, learning_rate=1e-3)
+    segmenter = fitted(tmp_path, kind=Lite0, steps=40)
     sample = scenes()[1]
     found = segmenter.predict(torch.from_numpy(sample.image)[None], ["1"], Needs(), 0)[0].labels.numpy()
     valid = sample.truth.valid
-    assert (found == sample.truth.label)[valid].mean() > 0.8
+    assert (found == sample.truth.label)[valid].mean() > 0.9
 
 
 def test_published_losses_are_honoured(tmp_path, images):
@@ -327,7 +328,7 @@ def test_an_untrained_segmenter_says_so(images):
 
 
 @pytest.mark.parametrize("preset", list(Preset))
-@pytest.mark.parametrize("kind", [DDRNet, SegFormer, DeepLabV3Plus])
+@pytest.mark.parametrize("kind", [DDRNet, SegFormer, DeepLabV3Plus, Lite0])
 def test_every_preset_is_a_valid_configuration(kind, preset):
     assert make(kind, preset).settings.steps >= 1
 
