@@ -88,7 +88,7 @@ class SynthCP(Method):
         elif mini:
             sizes, seen = synthesis.MINI, {"size": 96, "steps": 300, "batch_size": 6}
         else:
-            sizes, seen = synthesis.SMALL, {"size": 192, "steps": 800, "batch_size": 6}
+            sizes, seen = synthesis.SMALL, {"size": 192, "steps": 600, "batch_size": 6}
         reduced = {"encoder": LITE0, "learning_rate": 3e-4, "decay": 0.9, **seen}
         return {"cgan": sizes, "comparison": {**text, **reduced}}
 
