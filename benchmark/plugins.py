@@ -105,10 +105,8 @@ class Registry:
     def add_commands(self, cli: click.Group) -> None:
         """Let every plugin add its commands to `cli`; one that fails is listed in `broken`."""
         for name, plugin in self.manager.list_name_plugin():
-            hook = getattr(plugin, "register_commands", None)
             try:
-                if hook is not None:
-                    hook(cli)
+                _call(self.manager, plugin, "register_commands", cli=cli)
             except Exception as error:  # whatever a plugin raises must not stop the others
                 self.broken.append(BrokenPlugin(name, f"{type(error).__name__}: {error}"))
 
@@ -172,11 +170,16 @@ def _add(registry: Registry, name: str, plugin_version: str, load: Callable[[], 
         plugin = load()
         registry.manager.register(plugin, name)
         for kind in KINDS:
-            hook = getattr(plugin, f"register_{kind}", None)
-            if hook is not None:
-                hook(Register(registry, kind, name, plugin_version))
+            register = Register(registry, kind, name, plugin_version)
+            _call(registry.manager, plugin, f"register_{kind}", register=register)
     except Exception as error:  # whatever a plugin raises must not stop the others
         registry.entries = before
         if registry.manager.has_plugin(name):
             registry.manager.unregister(name=name)
         registry.broken.append(BrokenPlugin(name, f"{type(error).__name__}: {error}"))
+
+
+def _call(manager: pluggy.PluginManager, plugin: object, hook: str, **arguments: object) -> None:
+    """Call one plugin's hook alone, so that its name is known and its failure stops no other."""
+    others = [other for other in manager.get_plugins() if other is not plugin]
+    manager.subset_hook_caller(hook, others)(**arguments)
