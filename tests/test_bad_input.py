@@ -213,7 +213,13 @@ def test_ctrl_c_says_that_what_is_finished_is_kept(tree, tmp_path):
     long = ("--preset", "smoke", "--variant", "toy", "--set", "ddrnet.steps=100000", "--segmenter", "ddrnet")
     command = [sys.executable, "-m", "segalarm.cli", *map(str, (*words, *long))]
     running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # What runs in the background of a script inherits that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     end = time.monotonic() + 120
     while not list(tmp_path.glob("unfinished/segmenter-*/train ddrnet/*")) and time.monotonic() < end:
