@@ -301,7 +301,7 @@ SMALL: dict[str, Any] = {
     "l1": 5.0,
     "sample_every": 100,
 }
-MINI: dict[str, Any] = {**SMALL, "size": 64, "steps": 150}
+MINI: dict[str, Any] = {**SMALL, "size": 64, "steps": 300}
 SMOKE: dict[str, Any] = {
     **SMALL,
     "size": 32,
