@@ -7,7 +7,9 @@ import resource
 import subprocess
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import reduce
 from importlib.metadata import version
@@ -16,7 +18,7 @@ from typing import Any
 
 import torch
 from segalarm.benchmark.errors import BenchError, DataMissingError
-from segalarm.benchmark.evaluate import Evaluation, make_evaluator
+from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.interfaces import VOID, Item, Labels, Needs, Sample, Scores
 from segalarm.benchmark.loading import load_batches, to_batch
 from segalarm.benchmark.metrics import ConfusionState
@@ -38,6 +40,8 @@ LIBRARIES = (
     "lightning-fabric",
 )
 BATCH = 4
+BACKLOG = 16
+"""Updates of metrics that may wait while the segmenter goes on; each holds an image and its scores."""
 LESS_MEMORY = (
     "Choose a smaller --preset, or a smaller batch_size or crop with --set; what was finished is kept, and "
     "unfinished training goes on from its last checkpoint where its options stay the same"
@@ -217,6 +221,9 @@ class _Pass:
         if not evaluators:
             return
         start = time.perf_counter()
+        # Metrics are computed beside the segmenter, which is at the next images already.
+        judge = ThreadPoolExecutor(1)
+        ranking: deque[tuple[Cell, Future[float]]] = deque()
         for sample, labels, answers in scored(self.stages, group.data.test, group.waiting):
             if self.confusion is not None:
                 truth = sample.truth
@@ -224,18 +231,17 @@ class _Pass:
                 shown[~truth.valid] = VOID
                 self.confusion.update(sample.key, labels, shown)
             for cell, answer in answers:
-                if cell.state == "failed":
-                    continue
-                began = time.perf_counter()
-                try:
-                    if isinstance(answer, Exception):
-                        raise answer
-                    evaluators[id(cell)].update(sample, labels, answer)
-                except Exception as error:
-                    self._fail(cell, error)
-                cell.score_seconds += time.perf_counter() - began
+                if isinstance(answer, Exception) and cell.state != "failed":
+                    self._fail(cell, answer)
+                if cell.state != "failed":
+                    ranking.append(
+                        (cell, judge.submit(_update, evaluators[id(cell)], sample, labels, answer))
+                    )
+            self._settle(ranking, BACKLOG)
             if not group.waiting:
-                return
+                break
+        self._settle(ranking, 0)
+        judge.shutdown()
         self.stages.timings["pass"] = time.perf_counter() - start
         for cell in group.waiting:
             try:
@@ -245,6 +251,16 @@ class _Pass:
                 self._fail(cell, error)
             else:
                 cell.state = "ok"
+
+    def _settle(self, ranking: deque[tuple[Cell, Future[float]]], most: int) -> None:
+        """Wait until at most so many updates of metrics are under way."""
+        while len(ranking) > most:
+            cell, update = ranking.popleft()
+            try:
+                cell.score_seconds += update.result()
+            except Exception as error:
+                if cell.state != "failed":
+                    self._fail(cell, error)
 
     def _fail(self, cell: Cell, error: Exception) -> None:
         known = isinstance(error, BenchError)
@@ -325,6 +341,13 @@ def git_state() -> Git | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return Git(commit=commit, dirty=bool(changed))
+
+
+def _update(evaluator: Evaluator, sample: Sample, labels: Labels, scores: Scores) -> float:
+    """Let an evaluator take a sample; the seconds that it took."""
+    began = time.perf_counter()
+    evaluator.update(sample, labels, scores)
+    return time.perf_counter() - began
 
 
 def is_out_of_memory(error: Exception) -> bool:
