@@ -231,12 +231,13 @@ class _Pass:
                 shown[~truth.valid] = VOID
                 self.confusion.update(sample.key, labels, shown)
             for cell, answer in answers:
-                if isinstance(answer, Exception) and cell.state != "failed":
+                if cell.state == "failed":
+                    continue
+                if isinstance(answer, Exception):
                     self._fail(cell, answer)
-                if cell.state != "failed":
-                    ranking.append(
-                        (cell, judge.submit(_update, evaluators[id(cell)], sample, labels, answer))
-                    )
+                else:
+                    update = judge.submit(_update, evaluators[id(cell)], sample, labels, answer)
+                    ranking.append((cell, update))
             self._settle(ranking, BACKLOG)
             if not group.waiting:
                 break
