@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from segalarm.benchmark.record import read_records
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -18,3 +20,13 @@ def test_every_command_shows_examples():
     page = (ROOT / "docs" / "commands.md").read_text()
     for part in page.split("## ")[1:]:
         assert "Examples:\n    bench" in part, part
+
+
+def test_the_committed_records_are_valid_and_name_no_machine():
+    folder = ROOT / "results" / "records"
+    records = read_records(folder)
+    assert {record.status for record in records} == {"ok"}
+    assert not any(record.provenance.git.dirty for record in records)
+    for file in folder.iterdir():
+        assert "/home/" not in file.read_text()
+        assert "site-packages" not in file.read_text()
