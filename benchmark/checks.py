@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.folds import LabelPairs, LivePairs
 from segalarm.benchmark.interfaces import (
     VOID,
     Config,
@@ -32,12 +33,11 @@ from segalarm.benchmark.interfaces import (
     Item,
     Method,
     Needs,
-    Pair,
-    Pairs,
     Prediction,
     Preset,
     Protocol,
     Sample,
+    Scores,
     Segmenter,
     Task,
     View,
@@ -111,6 +111,11 @@ class _Stage(NamedTuple):
     test: list[Item]
     context: Context
 
+    def scores(self, method: Method | None = None) -> list[Scores]:
+        """All images scored, with nothing remembered of an earlier time."""
+        items = [Item(item.view, item.prediction) for item in self.test]
+        return (method or self.method).score(items, self.context)
+
 
 def _method_checks(entry: Entry) -> Iterator[Check]:
     yield Check("declares what it registers", partial(_check_method_declares, entry))
@@ -146,7 +151,7 @@ def _check_method_declares(entry: Entry, folder: Path) -> None:
 
 def _check_scores(entry: Entry, task: Task, protocol: Protocol, folder: Path) -> None:
     stage = _fitted(entry, task, folder, protocol)
-    found = stage.method.score(stage.test, stage.context)
+    found = stage.scores()
     _require(len(found) == len(stage.test), f"{len(stage.test)} images got {len(found)} scores")
     for item, scores in zip(stage.test, found, strict=True):
         if task is Task.IMAGE_FAILURE:
@@ -167,34 +172,34 @@ def _check_scores(entry: Entry, task: Task, protocol: Protocol, folder: Path) ->
 
 def _check_batches(entry: Entry, task: Task, folder: Path) -> None:
     stage = _fitted(entry, task, folder)
-    together = stage.method.score(stage.test, stage.context)
-    alone = [stage.method.score([item], stage.context)[0] for item in stage.test]
+    together = stage.scores()
+    alone = [stage.method.score([Item(item.view, item.prediction)], stage.context)[0] for item in stage.test]
     _require_equal(together, alone, 1e-4, "scores depend on how images are batched")
 
 
 def _check_repeats(entry: Entry, task: Task, folder: Path) -> None:
     stage = _fitted(entry, task, folder)
-    first = stage.method.score(stage.test, stage.context)
+    first = stage.scores()
     torch.manual_seed(1)
-    second = stage.method.score(stage.test, stage.context)
+    second = stage.scores()
     _require_equal(first, second, 0.0, "the same images get other scores the second time")
 
 
 def _check_leaves(entry: Entry, task: Task, folder: Path) -> None:
     stage = _fitted(entry, task, folder)
     before = pickle.dumps([(item.view.image, item.prediction) for item in stage.test])
-    stage.method.score(stage.test, stage.context)
+    stage.scores()
     after = pickle.dumps([(item.view.image, item.prediction) for item in stage.test])
     _require(before == after, "score() changes predictions or images, which other methods read too")
 
 
 def _check_method_saves(entry: Entry, task: Task, folder: Path) -> None:
     stage = _fitted(entry, task, folder)
-    first = stage.method.score(stage.test, stage.context)
+    first = stage.scores()
     _no_pickles(folder / "fitted")
     other = type(stage.method)(stage.method.config, task)
     other.load(folder / "fitted", stage.context)
-    _require_equal(first, other.score(stage.test, stage.context), 1e-5, "after save and load scores differ")
+    _require_equal(first, stage.scores(other), 1e-5, "after save and load scores differ")
 
 
 def _fitted(entry: Entry, task: Task, folder: Path, protocol: Protocol = Protocol.OFFICIAL) -> _Stage:
@@ -209,8 +214,11 @@ def _fitted(entry: Entry, task: Task, folder: Path, protocol: Protocol = Protoco
     context = _context(dataset, folder, segmenter)
     kind_of_fit = method.fit_on()
     if kind_of_fit is not FitOn.NOTHING:
-        pairs = _ToyPairs(
-            dataset.samples("train"), None if kind_of_fit is FitOn.LABELS else segmenter, method
+        samples = dataset.samples("train")
+        pairs = (
+            LabelPairs(samples, "toy")
+            if kind_of_fit is FitOn.LABELS
+            else LivePairs(samples, "toy", lambda number: segmenter, method.fit_needs(), "cpu", 0)
         )
         method.fit(pairs, context if kind_of_fit is FitOn.IN_FOLD else replace(context, segmenter=None))
         saved = folder / "fitted"
@@ -227,25 +235,6 @@ def _fitted(entry: Entry, task: Task, folder: Path, protocol: Protocol = Protoco
         for view in views
     ]
     return _Stage(method, items, context)
-
-
-class _ToyPairs(Pairs):
-    """Training samples, predicted when indexed where there is a segmenter."""
-
-    key = "toy"
-
-    def __init__(self, samples: Sequence[Sample], segmenter: Segmenter | None, method: Method) -> None:
-        self._samples = samples
-        self._segmenter = segmenter
-        self._needs = method.fit_needs()
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __getitem__(self, index: Any) -> Any:
-        sample = self._samples[range(len(self))[index]]
-        model = self._segmenter
-        return Pair(sample, _predict(model, [sample], self._needs)[0] if model is not None else None)
 
 
 def _require_equal(first: Sequence[Any], second: Sequence[Any], tolerance: float, message: str) -> None:
@@ -358,11 +347,14 @@ def _check_samples(entry: Entry, folder: Path) -> None:
         known = (truth.label == VOID) | ((truth.label >= 0) & (truth.label < len(info.classes)))
         _require(known.all(), f"{where}: a label is neither a class nor void")
     if Task.ANOMALY in info.tasks:
-        masks = [sample.truth.anomaly for sample in test]
-        _require(
-            all(m is not None and m.dtype == np.bool_ for m in masks), "a test mask is missing or no bool"
-        )
-        found = any((m & sample.truth.valid).any() for m, sample in zip(masks, test, strict=True))  # type: ignore[operator]
+        found = False
+        for sample in test:
+            mask, valid = sample.truth.anomaly, sample.truth.valid
+            where = f"sample {sample.key}"
+            _require(mask is not None, f"{where}: the anomaly mask is missing")
+            assert mask is not None
+            _require(mask.dtype == np.bool_, f"{where}: the anomaly mask is {mask.dtype}, not bool")
+            found = found or bool((mask & valid).any())
         _require(found, "no test sample of the toy holds an anomalous pixel")
 
 

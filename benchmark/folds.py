@@ -6,6 +6,7 @@ Failure predictors learn from these: a segmenter makes too few errors on what it
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def write_predictions(
 
 
 class _Pairs(Pairs):
-    """Pairs by their number; slices are views."""
+    """Pairs by their number."""
 
     def __init__(self, samples: Sequence[Sample], key: str) -> None:
         self._samples = samples
@@ -102,8 +103,9 @@ class _Pairs(Pairs):
         numbers = range(len(self))[index]
         return [self._pair(n) for n in numbers] if isinstance(index, slice) else self._pair(numbers)
 
+    @abstractmethod
     def _pair(self, number: int) -> Pair:
-        raise NotImplementedError
+        """The pair of a number from 0 on."""
 
 
 class LabelPairs(_Pairs):

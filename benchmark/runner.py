@@ -222,27 +222,26 @@ class _Pass:
             return
         start = time.perf_counter()
         # Metrics are computed beside the segmenter, which is at the next images already.
-        judge = ThreadPoolExecutor(1)
         ranking: deque[tuple[Cell, Future[float]]] = deque()
-        for sample, labels, answers in scored(self.stages, group.data.test, group.waiting):
-            if self.confusion is not None:
-                truth = sample.truth
-                shown = truth.label if truth.valid.all() else truth.label.copy()
-                shown[~truth.valid] = VOID
-                self.confusion.update(sample.key, labels, shown)
-            for cell, answer in answers:
-                if cell.state == "failed":
-                    continue
-                if isinstance(answer, Exception):
-                    self._fail(cell, answer)
-                else:
-                    update = judge.submit(_update, evaluators[id(cell)], sample, labels, answer)
-                    ranking.append((cell, update))
-            self._settle(ranking, BACKLOG)
-            if not group.waiting:
-                break
-        self._settle(ranking, 0)
-        judge.shutdown()
+        with ThreadPoolExecutor(1) as judge:
+            for sample, labels, answers in scored(self.stages, group.data.test, group.waiting):
+                if self.confusion is not None:
+                    truth = sample.truth
+                    shown = truth.label if truth.valid.all() else truth.label.copy()
+                    shown[~truth.valid] = VOID
+                    self.confusion.update(sample.key, labels, shown)
+                for cell, answer in answers:
+                    if cell.state == "failed":
+                        continue
+                    if isinstance(answer, Exception):
+                        self._fail(cell, answer)
+                    else:
+                        update = judge.submit(_update, evaluators[id(cell)], sample, labels, answer)
+                        ranking.append((cell, update))
+                self._settle(ranking, BACKLOG)
+                if not group.waiting:
+                    break
+            self._settle(ranking, 0)
         self.stages.timings["pass"] = time.perf_counter() - start
         for cell in group.waiting:
             try:

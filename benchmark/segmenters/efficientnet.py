@@ -94,7 +94,8 @@ class Block(nn.Module):
         y = self.act(self.bn0(self.expand_conv(x))) if self.expands else x
         y = self.act(self.bn1(self.depthwise_conv(y)))
         y = self.bn2(self.project_conv(y))
-        return x + y if self.shortcut else y  # type: ignore[no-any-return]
+        found: Tensor = x + y if self.shortcut else y
+        return found
 
 
 class SameConv(nn.Conv2d):

@@ -137,7 +137,7 @@ class SPADE(nn.Module):
     def _modulation(self, level: Level) -> Tensor:
         """Gamma and beta, (B, 2 channels, h, w), in one convolution."""
         weight = torch.cat((self.mlp_gamma.weight, self.mlp_beta.weight))
-        bias = torch.cat((self.mlp_gamma.bias, self.mlp_beta.bias))  # type: ignore[arg-type]
+        bias = torch.cat([self.get_parameter(f"{name}.bias") for name in ("mlp_gamma", "mlp_beta")])
         if level.distinct is None:
             return F.conv2d(self.mlp_shared(level.labels), weight, bias, padding=1)
         patches, parts, nearby = level.distinct
