@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy._core import multiarray
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from segalarm.benchmark.errors import BenchError
 from torch import Tensor, nn
 
@@ -42,6 +42,13 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             f"{path} holds no weights: expected a state dict, or one under {', '.join(WRAPPERS)}"
         )
     return weights
+
+
+def save_weights(module: nn.Module, file: Path, **more: Tensor) -> None:
+    """Write a module's weights, and `more` tensors, as safetensors."""
+    state = {**module.state_dict(), **more}
+    # Clones: safetensors refuses tensors that share memory.
+    save_file({key: value.detach().cpu().contiguous().clone() for key, value in state.items()}, file)
 
 
 def load_strict(module: nn.Module, state: Mapping[str, Tensor], origin: Path | str) -> None:

@@ -77,6 +77,16 @@ def ahead(
         yield result
 
 
+def shuffled(position: int, count: int, seed: int, stream: int) -> int:
+    """The index at a position of an endless order in which each of `count` comes once an epoch.
+
+    Args:
+        stream: keeps the orders of different trainings of one seed apart.
+    """
+    epoch, place = divmod(position, count)
+    return int(np.random.default_rng((seed, stream, epoch)).permutation(count)[place])
+
+
 @dataclass(frozen=True)
 class _Read:
     samples: Sequence[Sample]

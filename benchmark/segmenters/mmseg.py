@@ -11,8 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from safetensors.torch import save_file
-from segalarm.benchmark.checkpoints import load_strict, read_checkpoint
+from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     VOID,
@@ -28,7 +27,7 @@ from segalarm.benchmark.interfaces import (
     Segmenter,
 )
 from segalarm.benchmark.interfaces import Config as BaseConfig
-from segalarm.benchmark.pretrained import find_weights
+from segalarm.benchmark.pretrained import find_weights, plain
 from segalarm.benchmark.segmenters.augment import Augment
 from segalarm.benchmark.segmenters.crops import Crops, balanced_weights
 from segalarm.benchmark.segmenters.inference import DECODER, Runner
@@ -216,11 +215,7 @@ class MMSegmenter(Segmenter):
     def save(self, folder: Path) -> None:
         """Write the weights."""
         folder.mkdir(parents=True, exist_ok=True)
-        state = {
-            key: value.detach().cpu().contiguous().clone()
-            for key, value in self._network.state_dict().items()
-        }
-        save_file(state, folder / WEIGHTS)
+        save_weights(self._network, folder / WEIGHTS)
 
     def load(self, folder: Path, device: str) -> None:
         """Read what `save` wrote."""
@@ -333,7 +328,7 @@ class MMSegmenter(Segmenter):
         given = {
             name: value
             for key, value in read_checkpoint(file).items()
-            for name in (key, f"backbone.{key}", "backbone" + f".{key}".replace("._", "."))
+            for name in (key, f"backbone.{key}", f"backbone.{plain(key)}")
         }
         fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
         encoder = [key for key in own if key.startswith("backbone.")]

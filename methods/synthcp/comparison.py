@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import cv2
@@ -14,11 +15,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from segalarm.benchmark.checkpoints import read_checkpoint
-from segalarm.benchmark.encoders import IMAGENET_MEAN, IMAGENET_STD, RESNET18, lite0_encoder, weights_of
+from segalarm.benchmark.checkpoints import load_strict, read_checkpoint
+from segalarm.benchmark.encoders import IMAGENET_MEAN, IMAGENET_STD, lite0_encoder
 from segalarm.benchmark.interfaces import VOID, Config, Context, Float32, Pairs
+from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.metrics import per_class_iou
-from segalarm.benchmark.pretrained import LITE0
+from segalarm.benchmark.pretrained import LITE0, RESNET18, find_weights
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
 from torch import Tensor, nn
 
@@ -133,7 +135,8 @@ class ResNet18(nn.Module):
 
         network = resnet18()
         if pretrained:
-            network.load_state_dict(read_checkpoint(weights_of(RESNET18)))
+            file = find_weights(RESNET18)
+            load_strict(network, read_checkpoint(file), file)
         self.conv1 = with_fourth_channel(network.conv1)
         self.bn1 = network.bn1
         self.layer1, self.layer2 = network.layer1, network.layer2
@@ -197,9 +200,7 @@ class Batches:
         return {name: np.stack([one[name] for one in made]) for name in made[0]}
 
     def _one(self, position: int) -> dict[str, Any]:
-        epoch, place = divmod(position, len(self.pairs))
-        order = np.random.default_rng((self.seed, 4, epoch)).permutation(len(self.pairs))
-        index = int(order[place])
+        index = shuffled(position, len(self.pairs), self.seed, 4)
         pair = self.pairs[index]
         prediction, truth = pair.prediction, pair.sample.truth
         assert prediction is not None
@@ -287,8 +288,6 @@ def fit(
     context: Context,
 ) -> None:
     """Train on pairs of images and out-of-fold predictions."""
-    from functools import partial
-
     rate = poly(config.steps, config.decay)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
     batches = Batches(pairs, synthesized, config, len(context.info.classes), context.seed)

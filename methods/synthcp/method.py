@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from safetensors.torch import load_file, save_file
-from segalarm.benchmark.checkpoints import load_strict
+from safetensors.torch import load_file
+from segalarm.benchmark.checkpoints import load_strict, save_weights
 from segalarm.benchmark.interfaces import (
     Config,
     Context,
@@ -139,10 +139,7 @@ class SynthCP(Method):
     def save(self, folder: Path) -> None:
         """The comparison network; the cGAN is an artifact of its own."""
         if self._network is not None:
-            own = self._network.state_dict()
-            save_file(
-                {key: value.detach().cpu().contiguous() for key, value in own.items()}, folder / WEIGHTS
-            )
+            save_weights(self._network, folder / WEIGHTS)
 
     def load(self, folder: Path, context: Context) -> None:
         """Read the comparison network, and have the cGAN ready."""

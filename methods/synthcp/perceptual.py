@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from segalarm.benchmark.encoders import IMAGENET_MEAN, IMAGENET_STD, VGG19, lite0_encoder, vgg19_features
+from segalarm.benchmark.encoders import IMAGENET_MEAN, IMAGENET_STD, lite0_encoder, vgg19_features
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.pretrained import LITE0
+from segalarm.benchmark.pretrained import LITE0, VGG19
 from torch import Tensor, nn
 
 VGG_TAPS = (1, 6, 11, 20, 29)

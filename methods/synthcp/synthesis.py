@@ -19,10 +19,12 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from pydantic import Field
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from segalarm.benchmark.checkpoints import save_weights
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Config, Context, Float32, Labels, Sample
-from segalarm.benchmark.pretrained import LITE0
+from segalarm.benchmark.loading import shuffled
+from segalarm.benchmark.pretrained import LITE0, VGG19
 from segalarm.benchmark.training import Objective, Schedule, constant, seed_everything, train
 from segalarm.methods.synthcp.gan_losses import discriminator_hinge, feature_matching, generator_hinge
 from segalarm.methods.synthcp.perceptual import Perceptual
@@ -62,7 +64,7 @@ class SynthesisConfig(Config):
     discriminator_rate: float = Field(4e-4, gt=0)
     feature_matching: float = Field(10.0, ge=0)
     perceptual: float = Field(10.0, ge=0)
-    perceptual_weights: str | None = "vgg19"
+    perceptual_weights: str | None = VGG19
     l1: float = Field(0.0, ge=0)
     flip: bool = True
     seed: int = Field(0, ge=0)
@@ -151,8 +153,7 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
         steps,
         context,
     )
-    state = {key: value.detach().cpu().contiguous() for key, value in generator.state_dict().items()}
-    save_file({**state, "size": torch.tensor(size)}, folder / WEIGHTS)
+    save_weights(generator, folder / WEIGHTS, size=torch.tensor(size))
     shutil.copytree(game.samples, folder / game.samples.name)
 
 
@@ -234,9 +235,7 @@ class LabelImagePairs:
         return np.stack([image for image, _ in made]), np.stack([label for _, label in made])
 
     def _one(self, position: int) -> tuple[Float32, Labels]:
-        epoch, place = divmod(position, len(self.samples))
-        order = np.random.default_rng((self.seed, 2, epoch)).permutation(len(self.samples))
-        sample = self.samples[int(order[place])]
+        sample = self.samples[shuffled(position, len(self.samples), self.seed, 2)]
         image, label = resized(sample.image, sample.truth.label, self.size)
         if self.flip and np.random.default_rng((self.seed, 3, position)).random() < 0.5:
             image, label = image[..., ::-1], label[:, ::-1]
