@@ -1,4 +1,4 @@
-"""Eq. 9: how far the segmenter's features of an image and of its synthesis are apart, and the gate by MSP."""
+"""Eq. 9: how far the features of an image and of its synthesis are apart, and how MSP joins in."""
 
 from __future__ import annotations
 
@@ -40,3 +40,33 @@ def gated(distance: Tensor, confidence: Tensor, t: float) -> Tensor:
         t: the threshold; at 1 the distance stands everywhere.
     """
     return torch.where(confidence > t, 1 - confidence, distance)
+
+
+def product(distance: Tensor, confidence: Tensor) -> Tensor:
+    """(1 - p) times the distance: high where the segmenter doubts and the synthesis differs. Not published.
+
+    It needs no threshold, and so nothing that depends on how sure a segmenter is.
+
+    Args:
+        distance: float32 (H, W).
+        confidence: float32 (H, W), p, the maximum softmax probability.
+    """
+    return distance * (1 - confidence)
+
+
+def reduced(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """An image that holds no more detail than one of `size`: brought down to it by area, and back as x̂ is.
+
+    Args:
+        image: float32 (3, H, W).
+        size: height and width of the synthesis.
+
+    Returns:
+        float32 (3, H, W).
+    """
+    return enlarged(F.interpolate(image[None], size, mode="area")[0], (image.shape[1], image.shape[2]))
+
+
+def enlarged(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """x̂ at the image's size, by nearest neighbour as published. float32 (3, h, w) to (3, *size)."""
+    return F.interpolate(image[None], size, mode="nearest")[0]

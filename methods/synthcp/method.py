@@ -35,7 +35,7 @@ from segalarm.benchmark.interfaces import (
 )
 from segalarm.benchmark.pretrained import LITE0
 from segalarm.methods.synthcp import comparison, synthesis
-from segalarm.methods.synthcp.anomaly import cosine_distance, gated
+from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
 from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, cgan
 from torch import Tensor
@@ -51,6 +51,9 @@ class SynthCPConfig(Config):
         cgan: of the synthesis.
         layer, scales: the features of Eq. 9, see `Features`.
         t: threshold of the post-processing with MSP (Section 3.3; Table 4).
+        fusion: how MSP joins Eq. 9: "gate" as published, with `t`, or "product" (`anomaly.product`).
+        reduce: compare x̂ with an image that holds no more detail than x̂ (`anomaly.reduced`). Not published;
+            costs one more segmentation of an image.
         head: what the comparison network is trained for: "joint", or "image" or "pixel" alone.
         comparison: of the comparison network.
     """
@@ -59,6 +62,8 @@ class SynthCPConfig(Config):
     layer: str = "decoder"
     scales: tuple[int, ...] = ()
     t: float = Field(0.999, ge=0, le=1)
+    fusion: Literal["gate", "product"] = "gate"
+    reduce: bool = False
     head: Literal["joint", "image", "pixel"] = "joint"
     comparison: ComparisonConfig = ComparisonConfig()
 
@@ -95,7 +100,7 @@ class SynthCP(Method):
     def needs(self) -> Needs:
         """Features of the real image for Eq. 9; probabilities for the comparison network."""
         if self.task is Task.ANOMALY:
-            return Needs(features=frozenset({self._features}))
+            return Needs() if self.config.reduce else Needs(features=frozenset({self._features}))
         return Needs(probabilities=True)
 
     def fit_needs(self) -> Needs:
@@ -165,19 +170,29 @@ class SynthCP(Method):
         return comparison.make_network(len(context.info.classes), self.config.comparison, True, context.seed)
 
     def _anomaly(self, item: Item, key: str, synthesizer: Synthesizer, context: Context) -> Scores:
-        def compare() -> Tensor:
-            assert context.segmenter is not None
-            size = (int(item.view.image.shape[1]), int(item.view.image.shape[2]))
-            synthesized = synthesized_of(item, key, synthesizer)
-            x = F.interpolate(synthesized[None].float() / 255, size, mode="nearest")
-            needs = Needs(features=frozenset({self._features}))
-            found = context.segmenter.predict(x, [item.view.key], needs, context.seed)[0]
-            return cosine_distance(
-                item.prediction.features[self._features], found.features[self._features], size
-            )
+        size = (int(item.view.image.shape[1]), int(item.view.image.shape[2]))
 
-        distance = item.memo.get(("Eq. 9", key, self._features), compare)
-        score = gated(distance, item.prediction.confidence, self.config.t)
+        def features_of(image: Tensor) -> Tensor:
+            assert context.segmenter is not None
+            needs = Needs(features=frozenset({self._features}))
+            found = context.segmenter.predict(image[None], [item.view.key], needs, context.seed)
+            return found[0].features[self._features]
+
+        def compare() -> Tensor:
+            synthesized = enlarged(synthesized_of(item, key, synthesizer).float() / 255, size)
+            if self.config.reduce:
+                image = torch.from_numpy(item.view.image).to(synthesized)
+                real = features_of(reduced(image, synthesizer.size))
+            else:
+                real = item.prediction.features[self._features]
+            return cosine_distance(real, features_of(synthesized), size)
+
+        distance = item.memo.get(("Eq. 9", key, self._features, self.config.reduce), compare)
+        confidence = item.prediction.confidence
+        if self.config.fusion == "product":
+            score = product(distance, confidence)
+        else:
+            score = gated(distance, confidence, self.config.t)
         return Scores(pixel=score.float().cpu().numpy(), shown=shown(item, key, synthesizer))
 
     @torch.no_grad()

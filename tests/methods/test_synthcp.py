@@ -1,15 +1,29 @@
 """SynthCP: Eq. 9 and its gate, the comparison network, what it learns from."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import VOID, Pair, Pairs, Prediction, Preset, Protocol, Sample, Task, Truth
+from segalarm.benchmark.interfaces import (
+    VOID,
+    Item,
+    Pair,
+    Pairs,
+    Prediction,
+    Preset,
+    Protocol,
+    Sample,
+    Task,
+    Truth,
+    View,
+)
 from segalarm.benchmark.request import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
-from segalarm.methods.synthcp.anomaly import cosine_distance, gated
+from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
 from segalarm.methods.synthcp.comparison import (
     PAPER,
     Batches,
@@ -20,6 +34,18 @@ from segalarm.methods.synthcp.comparison import (
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, linear_decay, one_hot
 from segalarm.tests.reference import fill, needs_reference, vectors
+
+
+class Pixels:
+    """A segmenter whose features are the pixels."""
+
+    def predict(self, images, keys, needs, seed):
+        labels = torch.zeros(images.shape[2:], dtype=torch.long)
+        return [
+            Prediction(labels, labels.float(), features=dict.fromkeys(needs.features, image))
+            for image in images
+        ]
+
 
 FROM_SCRATCH = ComparisonConfig(pretrained=False)
 
@@ -41,6 +67,40 @@ def test_the_gate_trusts_a_confidence_above_the_threshold():
     distance, p = torch.tensor([[0.7, 0.7, 0.7]]), torch.tensor([[0.5, 0.9, 0.95]])
     torch.testing.assert_close(gated(distance, p, 0.9), torch.tensor([[0.7, 0.7, 0.05]]))
     torch.testing.assert_close(gated(distance, p, 1.0), distance)
+
+
+def test_the_product_needs_doubt_and_difference():
+    distance, p = torch.tensor([[0.8, 0.8, 0.0]]), torch.tensor([[0.5, 1.0, 0.5]])
+    torch.testing.assert_close(product(distance, p), torch.tensor([[0.4, 0.0, 0.0]]))
+
+
+def test_a_reduced_image_holds_what_the_synthesis_can():
+    image = torch.rand(3, 12, 16, generator=torch.Generator().manual_seed(0))
+    small = reduced(image, (6, 8))
+    torch.testing.assert_close(small[:, ::2, ::2], small[:, 1::2, 1::2])
+    torch.testing.assert_close(small.mean(), image.mean())
+    torch.testing.assert_close(reduced(enlarged(image, (24, 32)), (12, 16)), enlarged(image, (24, 32)))
+
+
+@pytest.mark.parametrize("reduce", [False, True])
+def test_eq_9_is_zero_where_the_synthesis_equals_what_is_compared(reduce):
+    """With x̂ = x, only an image whose detail is reduced too is at distance 0 of its synthesis."""
+    size = (32, 32)
+    config = SynthCP.Config(reduce=reduce, fusion="product")
+    method = SynthCP(config, Task.ANOMALY)
+    image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
+    small = (F.interpolate(image[None], size, mode="area")[0] * 255).round().to(torch.uint8)
+    image = image if not reduce else enlarged(small.float() / 255, (64, 64))
+    segmenter = Pixels()
+    features = segmenter.predict(image[None], ["a"], method.needs(), 0)[0].features
+    prediction = Prediction(
+        torch.zeros(64, 64, dtype=torch.long), torch.full((64, 64), 0.5), features=features
+    )
+    item = Item(View("a", image.numpy()), prediction)
+    item.memo.get(("Eq. 3", "cgan"), lambda: small)
+    context = SimpleNamespace(segmenter=segmenter, seed=0)
+    found = method._anomaly(item, "cgan", SimpleNamespace(size=size), context).pixel
+    assert np.allclose(found, 0, atol=1e-5) is reduce
 
 
 def test_void_is_zero_in_every_channel():
