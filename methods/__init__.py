@@ -5,6 +5,7 @@ from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.plugins import Register
 
 PIXEL = (Task.PIXEL_FAILURE, Task.ANOMALY)
+FAILURE = (Task.PIXEL_FAILURE, Task.IMAGE_FAILURE)
 
 
 @hookimpl
@@ -19,6 +20,13 @@ def register_methods(register: Register) -> None:
         "segalarm.methods.mcdropout:MCDropout",
         summary="Monte-Carlo dropout: uncertainty over stochastic passes",
         tasks=PIXEL,
+    )
+    register(
+        "direct-prediction",
+        "segalarm.methods.direct_prediction:DirectPrediction",
+        summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",
+        tasks=FAILURE,
+        trains=True,
     )
     register(
         "synthcp",
