@@ -18,8 +18,9 @@ def register_methods(register: Register) -> None:
     register(
         "mcdropout",
         "segalarm.methods.mcdropout:MCDropout",
-        summary="Monte-Carlo dropout: uncertainty over stochastic passes",
-        tasks=PIXEL,
+        summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",
+        tasks=tuple(Task),
+        trains=True,
     )
     register(
         "direct-prediction",
