@@ -492,6 +492,11 @@ class Method(ABC):
         """Values of `Config` that the preset, protocol and data set choose."""
         return {}
 
+    @classmethod
+    def configurations(cls, task: Task) -> Mapping[str, Sequence[Any]]:
+        """Options that a run of all methods goes through, as with `--sweep`: the rows of a published table."""
+        return {}
+
     def needs(self) -> Needs:
         """What `score` reads of a prediction beyond labels and confidence.
 

@@ -30,6 +30,13 @@ def register_methods(register: Register) -> None:
         trains=True,
     )
     register(
+        "vae-alarm",
+        "segalarm.methods.vae_alarm.method:VAEAlarm",
+        summary="IoU regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
+        tasks=(Task.IMAGE_FAILURE,),
+        trains=True,
+    )
+    register(
         "synthcp",
         "segalarm.methods.synthcp.method:SynthCP",
         summary="Synthesize then compare: cGAN, then feature distance or comparison network",

@@ -83,6 +83,13 @@ class SynthCP(Method):
             sizes = synthesis.MINI if dataset.name.endswith("-mini") else synthesis.SMALL
         return {"cgan": sizes, "comparison": seen}
 
+    @classmethod
+    def configurations(cls, task: Task) -> dict[str, Sequence[Any]]:
+        """The rows of Table 1, "joint" and "separate", and those of Table 4."""
+        if task is Task.ANOMALY:
+            return {"t": (0.8, 0.9, 0.99, 0.999, 1.0)}
+        return {"head": ("joint", "image" if task is Task.IMAGE_FAILURE else "pixel")}
+
     def needs(self) -> Needs:
         """Features of the real image for Eq. 9; probabilities for the comparison network."""
         if self.task is Task.ANOMALY:
