@@ -73,9 +73,7 @@ class VAE(nn.Module):
         ndim, widths = len(size), config.widths
         self.coarse = tuple(length // 2 ** len(widths) for length in size)
         down, up = [classes, *widths], [*reversed(widths), widths[0]]
-        self.encoder = nn.Sequential(
-            *(_block(ndim, a, b, stride=2) for a, b in pairwise(down))
-        )
+        self.encoder = nn.Sequential(*(_block(ndim, a, b, stride=2) for a, b in pairwise(down)))
         inner = widths[-1] * math.prod(self.coarse)
         self.to_code = nn.Linear(inner, 2 * config.latent)
         self.from_code = nn.Linear(config.latent, inner)
