@@ -168,6 +168,11 @@ def _check_scores(entry: Entry, task: Task, protocol: Protocol, folder: Path) ->
         _require(pixel.shape == shape, f"Scores.pixel is {pixel.shape}, the image {shape}")
         _require(not np.isnan(pixel).any(), "Scores.pixel holds NaN")
         _require(pixel.min() < pixel.max(), "Scores.pixel is the same everywhere")
+        confidence = scores.confidence
+        if confidence is not None:
+            _require(confidence.shape == shape, f"Scores.confidence is {confidence.shape}, the image {shape}")
+            inside = (confidence >= 0) & (confidence <= 1)
+            _require(inside.all(), "Scores.confidence leaves [0, 1], so it is no probability")
 
 
 def _check_batches(entry: Entry, task: Task, folder: Path) -> None:

@@ -494,7 +494,7 @@ class Method(ABC):
 
     @classmethod
     def configurations(cls, task: Task) -> Mapping[str, Sequence[Any]]:
-        """Options that a run of all methods goes through, as with `--sweep`: the rows of a published table."""
+        """Options that a run of all methods goes through, as with `--sweep`: rows of published tables."""
         return {}
 
     def needs(self) -> Needs:
