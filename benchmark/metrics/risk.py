@@ -45,7 +45,7 @@ def risk_metrics(score: ArrayLike, error: ArrayLike, valid: ArrayLike | None = N
     """Score one set of pixels.
 
     Pixels with one score have no order: AURC is its mean over all orders of them, in closed form, so it
-    depends neither on rows nor on how a sort breaks ties. AUGRC is linear within a tie and follows from AUROC.
+    depends neither on rows nor on how a sort breaks ties. AUGRC follows from AUROC, which counts them half.
 
     Args:
         score: any shape, higher = more likely wrong; see `order` for types.
