@@ -142,8 +142,8 @@ class PixelFailureEvaluator(Evaluator):
             found.error_bounds[name] = float(getattr(pooled.bound, attribute))
             for key, value in zip(images, values, strict=True):
                 found.per_image[key][name] = value
-        if self._calibration is not None:
-            found.metrics["pooled"]["ECE"] = self._calibration.compute()
+        calibrated = self._calibration
+        found.metrics["pooled"]["ECE"] = math.nan if calibrated is None else calibrated.compute()
         return found
 
 
