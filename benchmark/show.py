@@ -131,8 +131,6 @@ def scatter(found: Evaluation, file: Path) -> None:
         axis.scatter(actual, predicted, s=8, alpha=0.6)
         r = found.per_class["Pearson"][cls]
         axis.set_title(f"{cls}\n" + ("no correlation" if np.isnan(r) else f"r = {r:.2f}"), fontsize=9)
-        axis.set_xlim(-0.05, 1.05)
-        axis.set_ylim(-0.05, 1.05)
         axis.tick_params(labelsize=7)
     figure.supxlabel("actual", fontsize=9)
     figure.supylabel("predicted", fontsize=9)

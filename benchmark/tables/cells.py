@@ -82,16 +82,16 @@ def _part(records: Sequence[Record], column: Column) -> tuple[str, ...]:
     if column.metric.aggregation != "per-class" or column.cls is not None:
         return ()
     name = column.metric.name
-    lacking = {
-        cls
-        for record in records
-        for cls in _scored(record)
-        if math.isnan(record.per_class.get(name, {}).get(cls, 0.0))
-    }
-    if not lacking:
+    parts = set()
+    for record in records:
+        scored = _scored(record)
+        defined = sum(not math.isnan(record.per_class.get(name, {}).get(cls, 0.0)) for cls in scored)
+        if defined < len(scored):
+            parts.add(f"{defined} of {len(scored)}")
+    if not parts:
         return ()
-    which = ", ".join(sorted(lacking))
-    return (f"{name} is the mean over classes without {which}. {column.metric.undefined}".strip(),)
+    why = f"{name} is the mean over {', '.join(sorted(parts))} classes that were scored."
+    return (f"{why} {column.metric.undefined}".strip(),)
 
 
 def _scored(record: Record) -> set[str]:
