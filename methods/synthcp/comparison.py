@@ -25,7 +25,6 @@ from segalarm.benchmark.interfaces import (
     Config,
     Context,
     DatasetInfo,
-    Float32,
     Item,
     Pairs,
     Preset,
@@ -225,7 +224,7 @@ class Batches:
     """
 
     pairs: Pairs
-    synthesized: Float32 | None
+    synthesized: npt.NDArray[np.uint8] | None
     config: ComparisonConfig
     classes: int
     seed: int
@@ -323,7 +322,7 @@ def fit(
     config: ComparisonConfig,
     head: str,
     pairs: Pairs,
-    synthesized: Float32 | None,
+    synthesized: npt.NDArray[np.uint8] | None,
     context: Context,
 ) -> None:
     """Train on pairs of images and out-of-fold predictions."""

@@ -121,6 +121,19 @@ class SynthCP(Method):
         key, synthesizer = cgan(self.config.cgan, context)
         if self.task is Task.ANOMALY:
             return
+        images = self.synthesized(pairs, key, synthesizer, context)
+        classes = len(context.info.classes)
+        self._network = comparison.make_network(classes, self.config.comparison, True, context.seed)
+        comparison.fit(self._network, self.config.comparison, self.config.head, pairs, images, context)
+
+    def synthesized(
+        self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context
+    ) -> npt.NDArray[np.uint8]:
+        """x̂ of every pair's prediction, uint8 (N, 3, h, w), memory-mapped.
+
+        Args:
+            key: stands for the synthesizer.
+        """
         made = context.artifact(
             "synthesized",
             self.config.cgan,
@@ -128,10 +141,8 @@ class SynthCP(Method):
             seed=self.config.cgan.seed,
             inputs=[pairs.key, key],
         )
-        images = np.load(made / IMAGES, mmap_mode="r")
-        classes = len(context.info.classes)
-        self._network = comparison.make_network(classes, self.config.comparison, True, context.seed)
-        comparison.fit(self._network, self.config.comparison, self.config.head, pairs, images, context)
+        images: npt.NDArray[np.uint8] = np.load(made / IMAGES, mmap_mode="r")
+        return images
 
     def save(self, folder: Path) -> None:
         """The comparison network; the cGAN is an artifact of its own."""
