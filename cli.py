@@ -281,7 +281,10 @@ def run(**options: Any) -> None:
 @click.option("--sample", "samples", multiple=True, metavar="KEY", help="Test samples; otherwise a few.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where pictures go.")
 def show(samples: tuple[str, ...], out: Path, **options: Any) -> None:
-    """Draw test samples: input, label, prediction, ground truth and every method's scores."""
+    """Draw test samples: input, label, prediction, ground truth and every method's scores.
+
+    For image-failure, a scatter of predicted against actual quality of each class over the test split.
+    """
     request = make_request(options)
     from segalarm.benchmark.progress import track
     from segalarm.benchmark.show import show as draw
@@ -290,7 +293,11 @@ def show(samples: tuple[str, ...], out: Path, **options: Any) -> None:
         click.echo(str(file))
 
 
-@main.command(epilog=examples("bench table 3", "bench table 1 --variant camvid --format latex"))
+@main.command(
+    epilog=examples(
+        "bench table 3", "bench table 1 --variant camvid --format latex", "bench table 1 --per-class"
+    )
+)
 @click.argument("name", required=False)
 @click.option("--dataset", help="Records of this data set alone.")
 @click.option("--variant")
@@ -300,6 +307,8 @@ def show(samples: tuple[str, ...], out: Path, **options: Any) -> None:
 @click.option("--protocol", type=click.Choice([p.value for p in Protocol]))
 @click.option("--preset", type=click.Choice([p.value for p in Preset]))
 @click.option("--aggregation", type=click.Choice(["per-image", "pooled"]))
+@click.option("--all-metrics", is_flag=True, help="Also metrics that the paper does not print.")
+@click.option("--per-class", is_flag=True, help="Every class in place of averages over classes.")
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 @click.option("--records", type=click.Path(path_type=Path), help="Read records from here instead.")
 def table(name: str | None, style: str, workspace: Path | None, records: Path | None, **chosen: Any) -> None:

@@ -168,6 +168,11 @@ def _check_scores(entry: Entry, task: Task, protocol: Protocol, folder: Path) ->
         _require(pixel.shape == shape, f"Scores.pixel is {pixel.shape}, the image {shape}")
         _require(not np.isnan(pixel).any(), "Scores.pixel holds NaN")
         _require(pixel.min() < pixel.max(), "Scores.pixel is the same everywhere")
+        confidence = scores.confidence
+        if confidence is not None:
+            _require(confidence.shape == shape, f"Scores.confidence is {confidence.shape}, the image {shape}")
+            inside = (confidence >= 0) & (confidence <= 1)
+            _require(inside.all(), "Scores.confidence leaves [0, 1], so it is no probability")
 
 
 def _check_batches(entry: Entry, task: Task, folder: Path) -> None:
@@ -195,6 +200,8 @@ def _check_leaves(entry: Entry, task: Task, folder: Path) -> None:
 
 def _check_method_saves(entry: Entry, task: Task, folder: Path) -> None:
     stage = _fitted(entry, task, folder)
+    if stage.method.fit_on() is FitOn.NOTHING:  # a method may train for one task and not for another
+        return
     first = stage.scores()
     _no_pickles(folder / "fitted")
     other = type(stage.method)(stage.method.config, task)

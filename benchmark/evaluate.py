@@ -6,19 +6,24 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Protocol, Sample, Scores, Task
 from segalarm.benchmark.metrics import (
+    CalibrationState,
     QualityTable,
     RankingState,
     RankingValues,
+    RiskValues,
     bootstrap_interval,
+    order,
     per_class_iou,
     quality_metrics,
     quality_table,
+    risk,
 )
 
 Values = dict[str, float]
@@ -98,21 +103,48 @@ class AnomalyEvaluator(Evaluator):
 
 
 class PixelFailureEvaluator(Evaluator):
-    """AP-Error, AP-Success, AUROC and FPR95 of wrong against right pixels (Eq. 7; Section 4.1)."""
+    """AP-Error, AP-Success, AUROC and FPR95 of wrong against right pixels (Eq. 7; Section 4.1).
+
+    Beyond the paper: areas under risk-coverage curves and, where the method estimates a probability of being
+    right, its calibration error.
+    """
+
+    RISKS: ClassVar = {"AURC": "aurc", "AUGRC": "augrc", "E-AURC": "e_aurc"}
 
     def __init__(self) -> None:
         self._state = RankingState(success=True)
+        self._risks: dict[str, RiskValues] = {}
+        self._calibration: CalibrationState | None = CalibrationState()
 
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
         """Rank the sample's labelled pixels; an error is a positive."""
         label = sample.truth.label
         valid = sample.truth.valid & (label != VOID)
-        self._state.update(sample.key, pixel_scores(sample, scores), prediction != label, valid)
+        wrong = prediction != label
+        ordering = order(pixel_scores(sample, scores), wrong, valid)
+        self._state.add(sample.key, ordering)
+        self._risks[sample.key] = risk(ordering)
+        if scores.confidence is None:
+            self._calibration = None
+        elif self._calibration is not None:
+            self._calibration.update(pixel_confidence(sample, scores.confidence)[valid], ~wrong[valid])
 
     def result(self) -> Evaluation:
         """Both aggregations."""
         names = {"AP-Error": "ap", "AP-Success": "ap_success", "AUROC": "auroc", "FPR95": "fpr95"}
-        return ranking_result(self._state, names, "no test image holds both wrong and right pixels")
+        found = ranking_result(self._state, names, "no test image holds both wrong and right pixels")
+        pooled = self._state.risk()
+        images = {key: self._risks[key] for key in found.per_image}
+        for name, attribute in self.RISKS.items():
+            values = [float(getattr(each, attribute)) for each in images.values()]
+            found.metrics["per-image"][name] = math.fsum(values) / len(values)
+            found.metrics["pooled"][name] = float(getattr(pooled.value, attribute))
+            found.error_bounds[name] = float(getattr(pooled.bound, attribute))
+            for key, value in zip(images, values, strict=True):
+                found.per_image[key][name] = value
+        calibrated = self._calibration
+        found.metrics["pooled"]["ECE"] = math.nan if calibrated is None else calibrated.compute()
+        return found
 
 
 class ImageFailureEvaluator(Evaluator):
@@ -179,6 +211,25 @@ def pixel_scores(sample: Sample, scores: Scores) -> npt.NDArray[np.float32]:
     if np.isnan(scores.pixel[sample.truth.valid]).any():
         raise BenchError(f"sample '{sample.key}': the score map holds NaN")
     return scores.pixel
+
+
+def pixel_confidence(sample: Sample, confidence: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The estimated probability of being right, checked.
+
+    Raises:
+        BenchError: it is of another shape than the label, or no probability on a valid pixel.
+    """
+    expected = sample.truth.valid.shape
+    if confidence.shape != expected:
+        raise BenchError(
+            f"sample '{sample.key}': the confidence has shape {confidence.shape}, the label {expected}"
+        )
+    scored = confidence[sample.truth.valid]
+    if not ((scored >= 0) & (scored <= 1)).all():
+        raise BenchError(
+            f"sample '{sample.key}': the confidence is no probability: a value is outside [0, 1]"
+        )
+    return confidence
 
 
 def ranking_result(state: RankingState, names: dict[str, str], nothing: str) -> Evaluation:

@@ -308,11 +308,14 @@ class Scores:
     Attributes:
         pixel: float32 (*spatial), **higher = more likely wrong or anomalous**. Convert a confidence by
             negation: `1 - c` makes ties in float32.
+        confidence: float32 (*spatial) in [0, 1], the estimated probability that the pixel's label is right;
+            None where the method estimates none. It is judged by its calibration, never made from `pixel`.
         quality: (L,), the predicted IoU or Dice of *every* class, finite; not clamped.
         shown: pictures for `bench show`, name -> uint8 (3, h, w) RGB; a synthesized image, say.
     """
 
     pixel: Float32 | None = None
+    confidence: Float32 | None = None
     quality: npt.NDArray[np.floating[Any]] | None = None
     shown: Mapping[str, npt.NDArray[np.uint8]] = field(default_factory=dict)
 
@@ -487,6 +490,11 @@ class Method(ABC):
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
         """Values of `Config` that the preset, protocol and data set choose."""
+        return {}
+
+    @classmethod
+    def configurations(cls, task: Task) -> Mapping[str, Sequence[Any]]:
+        """Options that a run of all methods goes through, as with `--sweep`: rows of published tables."""
         return {}
 
     def needs(self) -> Needs:

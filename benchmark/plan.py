@@ -290,9 +290,13 @@ def _group(
         try:
             found = registry.get("methods", method)
             for task in request.tasks or info.default_tasks or info.tasks:
-                if task not in found.tasks and not request.tasks:
+                # Whoever asks for all methods means all that do the task.
+                if task not in found.tasks and not (request.tasks and request.methods):
                     continue
                 given, sweep = request.options.get(method, {}), request.sweeps.get(method, {})
+                if not request.methods:
+                    rows = found.load().configurations(task)
+                    sweep = {key: values for key, values in rows.items() if key not in given} | dict(sweep)
                 for options in swept(given, sweep):
                     group.cells.append(_cell(request, group, found, task, options))
         except BenchError as error:

@@ -26,7 +26,7 @@ from segalarm.benchmark.plan import Cell, Group, groups
 from segalarm.benchmark.plugins import Registry
 from segalarm.benchmark.record import Git, Plugin, Provenance, Record
 from segalarm.benchmark.request import Request
-from segalarm.benchmark.stages import Stages, Track, stages_of
+from segalarm.benchmark.stages import Stages, Track, check_classes, stages_of
 from segalarm.benchmark.store import Store
 
 LIBRARIES = (
@@ -156,6 +156,8 @@ def scored(
         predictions = group.network.model.predict(
             to_batch(batch, stages.device), [sample.key for sample in batch], needs, group.seed
         )
+        for prediction in predictions:
+            check_classes(prediction, group.train.dataset.info, group.network.name)
         labels = [prediction.labels.cpu().numpy() for prediction in predictions]
         stages.timings["predict"] += time.perf_counter() - began
         items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]

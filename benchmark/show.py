@@ -1,4 +1,7 @@
-"""Pictures of single samples: input, label, prediction, what a method made, ground truth and scores."""
+"""Pictures of single samples: input, label, prediction, what a method made, ground truth and scores.
+
+For image-level failures, a scatter of predicted against actual quality over the test split.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from segalarm.benchmark.errors import BenchError, ExtraMissingError
+from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.folds import Slice
 from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Sample, Scores, Task
-from segalarm.benchmark.plan import Group, groups
+from segalarm.benchmark.plan import Cell, Group, groups
 from segalarm.benchmark.plugins import Registry
 from segalarm.benchmark.request import Request
 from segalarm.benchmark.runner import pick_device, scored
@@ -38,6 +42,8 @@ def show(
     say: Callable[[str], None],
 ) -> list[Path]:
     """Write a picture a sample, data set and task below `folder`; makes the stages that are not there yet.
+
+    A method of image-level failures gets one picture, of the whole test split.
 
     Args:
         keys: of samples of the test split; none for the first few (of anomalies: the largest).
@@ -64,7 +70,12 @@ def show(
             stages.fit(cell)
         stages.fitted()
         info = group.data.dataset.info
-        for sample, labels, answers in scored(stages, chosen(group, keys), group.waiting):
+        pixel = [cell for cell in group.waiting if cell.identity.task is not Task.IMAGE_FAILURE]
+        image = [cell for cell in group.waiting if cell.identity.task is Task.IMAGE_FAILURE]
+        written += _scatters(stages, image, request, folder)
+        if not pixel:
+            continue
+        for sample, labels, answers in scored(stages, chosen(group, keys), pixel):
             for task in Task:
                 of_task: dict[str, Scores] = {}
                 for cell, answer in answers:
@@ -78,6 +89,62 @@ def show(
                     draw(list(panels(sample, labels, task, of_task, info)), file)
                     written.append(file)
     return written
+
+
+def _scatters(stages: Stages, cells: Sequence[Cell], request: Request, folder: Path) -> list[Path]:
+    """A scatter a cell, of all test samples."""
+    group = stages.group
+    info = group.data.dataset.info
+    judges: list[tuple[Cell, Evaluator]] = [
+        (cell, make_evaluator(Task.IMAGE_FAILURE, info, request.protocol)) for cell in cells
+    ]
+    if not cells:
+        return []
+    for sample, labels, answers in scored(stages, group.data.test, cells):
+        for (_, judge), (_, answer) in zip(judges, answers, strict=True):
+            if isinstance(answer, Exception):
+                raise answer
+            judge.update(sample, labels, answer)
+    written = []
+    for cell, judge in judges:
+        parts = [info.name, group.network.name, Task.IMAGE_FAILURE, cell.entry.name, cell.identity.key[:8]]
+        file = folder / f"{'_'.join(parts)}.png"
+        scatter(judge.result(), file)
+        written.append(file)
+    return written
+
+
+def scatter(found: Evaluation, file: Path) -> None:
+    """Predicted against actual quality, a panel a class that was scored, with its correlation (Fig. 5)."""
+    from matplotlib import pyplot
+
+    points = {cls: pairs_of(found, cls) for cls in found.per_class["Pearson"]}
+    shown = {cls: pairs for cls, pairs in points.items() if pairs}
+    columns = min(5, len(shown))
+    rows = -(-len(shown) // columns)
+    figure, axes = pyplot.subplots(rows, columns, figsize=(2.2 * columns, 2.4 * rows), squeeze=False)
+    for axis in axes.flat[len(shown) :]:
+        axis.axis("off")
+    for axis, (cls, pairs) in zip(axes.flat, shown.items(), strict=False):
+        actual, predicted = zip(*pairs, strict=True)
+        axis.plot((0, 1), (0, 1), color="grey", linewidth=0.8)
+        axis.scatter(actual, predicted, s=8, alpha=0.6)
+        r = found.per_class["Pearson"][cls]
+        axis.set_title(f"{cls}\n" + ("no correlation" if np.isnan(r) else f"r = {r:.2f}"), fontsize=9)
+        axis.tick_params(labelsize=7)
+    figure.supxlabel("actual", fontsize=9)
+    figure.supylabel("predicted", fontsize=9)
+    figure.tight_layout(pad=0.4)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=100)
+    pyplot.close(figure)
+
+
+def pairs_of(found: Evaluation, cls: str) -> list[tuple[float, float]]:
+    """(actual, predicted) quality of a class in every image where it counts."""
+    images = found.per_image.values()
+    pairs = [(values[f"actual {cls}"], values[f"predicted {cls}"]) for values in images]
+    return [pair for pair in pairs if not np.isnan(pair[0])]
 
 
 def chosen(group: Group, keys: Sequence[str]) -> Sequence[Sample]:

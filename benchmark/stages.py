@@ -11,7 +11,18 @@ from typing import Any
 
 from segalarm.benchmark import folds
 from segalarm.benchmark.code import code_hash
-from segalarm.benchmark.interfaces import AnyConfig, Context, FitOn, Memo, Needs, Pairs, Segmenter
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import (
+    AnyConfig,
+    Context,
+    DatasetInfo,
+    FitOn,
+    Memo,
+    Needs,
+    Pairs,
+    Prediction,
+    Segmenter,
+)
 from segalarm.benchmark.plan import Cell, Group, Network, config_facts
 from segalarm.benchmark.request import Request
 from segalarm.benchmark.store import Store, key_of
@@ -65,7 +76,11 @@ class Stages:
             return
 
         def build(folder: Path, context: Context) -> None:
-            cell.method.fit(self._pairs(cell), context)
+            pairs = self._pairs(cell)
+            if kind is not FitOn.LABELS:
+                source = self.group.network if kind is FitOn.IN_FOLD else self.group.teacher
+                check_classes(pairs[0].prediction, self.group.train.dataset.info, source.name)
+            cell.method.fit(pairs, context)
             cell.method.save(folder)
 
         start = time.perf_counter()
@@ -180,6 +195,27 @@ class Stages:
         facts = fold_facts(teacher, fold)
         model.load(self._made("segmenter", facts, build, teacher.seed, None, {}), self.device)
         return model
+
+
+def check_classes(prediction: Prediction | None, info: DatasetInfo, segmenter: str) -> None:
+    """A segmenter's prediction is of the classes of the data set that it was trained on.
+
+    Raises:
+        BenchError: it has others, so that methods fitted on one segmenter could not read another's.
+    """
+    assert prediction is not None
+    known = len(info.classes)
+    for maps in (prediction.probabilities, prediction.logits):
+        if maps is not None and len(maps) != known:
+            raise BenchError(
+                f"segmenter '{segmenter}' predicts {len(maps)} classes, but {info.name} has {known}: "
+                "the segmenter that methods are fitted on and the one that is tested must have the same"
+            )
+    if int(prediction.labels.max()) >= known:
+        raise BenchError(
+            f"segmenter '{segmenter}' predicts class {int(prediction.labels.max())}, but {info.name} has "
+            f"{known}, numbered from 0"
+        )
 
 
 def fold_facts(teacher: Network, fold: int) -> dict[str, Any]:

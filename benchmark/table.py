@@ -31,6 +31,8 @@ def build_table(
     protocol: Protocol | str | None = None,
     preset: Preset | str | None = None,
     aggregation: str | None = None,
+    all_metrics: bool = False,
+    per_class: bool = False,
 ) -> Table:
     """Fill a table.
 
@@ -42,6 +44,8 @@ def build_table(
         dataset, variant, protocol, preset: keep the records that have it; `dataset` may be one that the
             table does not name.
         aggregation: "per-image" or "pooled", instead of what each metric of the pixel tasks is published in.
+        all_metrics: also the metrics that the paper does not print, and the segmenter's mean IoU.
+        per_class: instead of averages over classes, a grid a metric with every class.
 
     Raises:
         UnknownNameError: no such aggregation.
@@ -61,9 +65,13 @@ def build_table(
         and (preset is None or record.identity.preset == preset)
         and (spec.others or record.identity.method in methods)
     ]
-    builder = _Builder(spec, aggregation, kept, dataset, bool(variant))
-    blocks = tuple(block for section in spec.sections for block in builder.section(section))
-    return Table(spec, blocks, _hints(spec, of_data, kept, dataset))
+    builder = _Builder(spec, aggregation, kept, dataset, bool(variant), all_metrics)
+    make = builder.per_class if per_class else builder.section
+    blocks = tuple(block for section in spec.sections for block in make(section))
+    hints = _hints(spec, of_data, kept, dataset)
+    if per_class and not blocks and not hints:
+        hints = ("No metric of this table is made class by class.",)
+    return Table(spec, blocks, hints)
 
 
 def _hints(
@@ -89,6 +97,32 @@ class _Builder:
     records: Sequence[Record]
     dataset: str | None
     variant: bool
+    all_metrics: bool
+
+    def per_class(self, section: Section) -> list[Block]:
+        """A grid a metric that averages over classes, of every class, for what was measured."""
+        groups = group_records(r for r in self.records if r.identity.task is section.task)
+        metrics = [metric for metric in section.metrics if metric.aggregation == "per-class"]
+        return [
+            self._of_classes(section, metric, segmenter, setting, records)
+            for (_, segmenter, setting), records in sorted(groups.items(), key=self._order)
+            for metric in metrics
+        ]
+
+    def _of_classes(
+        self, section: Section, metric: Metric, segmenter: str, setting: Setting, records: Sequence[Record]
+    ) -> Block:
+        classes = {cls: None for record in records for cls in record.per_class.get(metric.name, {})}
+        columns = [Column(metric, "measured", cls) for cls in classes]
+        rows = self.spec.rows(section.task, segmenter)
+        runs = runs_of(records, rows)
+        runs.sort(key=lambda run: len(rows) if run.row is None else rows.index(run.row))
+        lines = [
+            self._line(run.label, run.method, run.row is not None, None, run.records, columns) for run in runs
+        ]
+        facts = measured_facts(section, segmenter, setting, records, self._is_release(setting))
+        facts["section"] = f"{section.title}, {metric.label} of each class"
+        return replace(self._block(facts, columns, lines), by_class=True)
 
     def section(self, section: Section) -> list[Block]:
         """The grids of one section: published ones first, then those that are not of the release."""
@@ -119,11 +153,14 @@ class _Builder:
         return data == (self.spec.release, None, self.spec.release, None)
 
     def _columns(self, section: Section, sources: Sequence[Source]) -> tuple[Column, ...]:
-        return tuple(
+        columns = [
             Column(metric if source == "published" else self._aggregated(metric), source)
             for metric in section.metrics
             for source in sources
-        )
+        ]
+        if self.all_metrics and "measured" in sources:
+            columns += [Column(self._aggregated(metric), "measured") for metric in section.more]
+        return tuple(columns)
 
     def _aggregated(self, metric: Metric) -> Metric:
         if self.aggregation is None or metric.aggregation not in AGGREGATIONS:
@@ -211,11 +248,9 @@ class _Builder:
                 value = (numbers or {}).get(column.metric.name)
                 cells.append(Cell("empty") if value is None else Cell("value", value=value))
             else:
-                cells.append(
-                    measure(records, column.metric, self.spec.decimals) if records else Cell("not run")
-                )
+                cells.append(measure(records, column, self.spec.decimals) if records else Cell("not run"))
         return Line(label, method, published, tuple(cells))
 
     def _block(self, facts: dict[str, Any], columns: Sequence[Column], lines: Sequence[Line]) -> Block:
         marked = mark_best(lines, columns, self.spec.decimals)
-        return Block(caption(facts, columns), facts, tuple(columns), marked)
+        return Block(caption(facts, columns, self.all_metrics), facts, tuple(columns), marked)

@@ -5,6 +5,7 @@ from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.plugins import Register
 
 PIXEL = (Task.PIXEL_FAILURE, Task.ANOMALY)
+FAILURE = (Task.PIXEL_FAILURE, Task.IMAGE_FAILURE)
 
 
 @hookimpl
@@ -17,8 +18,23 @@ def register_methods(register: Register) -> None:
     register(
         "mcdropout",
         "segalarm.methods.mcdropout:MCDropout",
-        summary="Monte-Carlo dropout: uncertainty over stochastic passes",
-        tasks=PIXEL,
+        summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",
+        tasks=tuple(Task),
+        trains=True,
+    )
+    register(
+        "direct-prediction",
+        "segalarm.methods.direct_prediction:DirectPrediction",
+        summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",
+        tasks=FAILURE,
+        trains=True,
+    )
+    register(
+        "vae-alarm",
+        "segalarm.methods.vae_alarm.method:VAEAlarm",
+        summary="IoU regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
+        tasks=(Task.IMAGE_FAILURE,),
+        trains=True,
     )
     register(
         "synthcp",

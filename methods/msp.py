@@ -13,4 +13,5 @@ class MSP(Method):
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Negate the prediction's confidence."""
-        return [Scores(pixel=(-item.prediction.confidence).cpu().numpy()) for item in batch]
+        confidences = [item.prediction.confidence.cpu().numpy() for item in batch]
+        return [Scores(pixel=-confidence, confidence=confidence) for confidence in confidences]

@@ -2,15 +2,19 @@
 
 from .bootstrap import Interval, bootstrap_interval
 from .brackets import RankingValues
+from .calibration import CalibrationState, calibration_error
 from .evaluation import RankingReport, RankingState
 from .failure import FailureMetrics, failure_metrics
+from .ordering import order
 from .overlap import ConfusionState, confusion_matrix, dice, per_class_iou
 from .per_image import PerImageState, RankingMeans
 from .pooled import PooledExactState, PooledHistogramState, PooledRanking, PooledState
 from .quality import QualityMetrics, QualityTable, quality_metrics, quality_table
 from .ranking import Ranking, ranking_metrics, success_ap
+from .risk import PooledRisk, RiskValues, risk, risk_metrics
 
 __all__ = [
+    "CalibrationState",
     "ConfusionState",
     "FailureMetrics",
     "Interval",
@@ -18,6 +22,7 @@ __all__ = [
     "PooledExactState",
     "PooledHistogramState",
     "PooledRanking",
+    "PooledRisk",
     "PooledState",
     "QualityMetrics",
     "QualityTable",
@@ -26,13 +31,18 @@ __all__ = [
     "RankingReport",
     "RankingState",
     "RankingValues",
+    "RiskValues",
     "bootstrap_interval",
+    "calibration_error",
     "confusion_matrix",
     "dice",
     "failure_metrics",
+    "order",
     "per_class_iou",
     "quality_metrics",
     "quality_table",
     "ranking_metrics",
+    "risk",
+    "risk_metrics",
     "success_ap",
 ]

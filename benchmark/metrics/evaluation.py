@@ -6,9 +6,10 @@ from typing import Literal, NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .ordering import order
+from .ordering import Ordering, order
 from .per_image import PerImageState, RankingMeans
 from .pooled import PooledExactState, PooledHistogramState, PooledRanking
+from .risk import PooledRisk
 
 Pooling = Literal["histogram", "exact"]
 
@@ -42,7 +43,10 @@ class RankingState:
 
     def update(self, key: str, score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None) -> None:
         """Add one image; raises ValueError where the key was seen before, and as `order` does."""
-        ordering = order(score, positive, valid)
+        self.add(key, order(score, positive, valid))
+
+    def add(self, key: str, ordering: Ordering) -> None:
+        """Add one image whose scores are already ordered."""
         self._pooled.add(key, ordering)
         self._per_image.add(key, ordering)
 
@@ -74,6 +78,10 @@ class RankingState:
     def compute(self) -> RankingReport:
         """Return both aggregations."""
         return RankingReport(self._per_image.compute(), self._pooled.compute())
+
+    def risk(self) -> PooledRisk:
+        """Return the areas under the risk-coverage curves of all pixels together; positives are errors."""
+        return self._pooled.risk()
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the state as arrays that `numpy.savez` stores without pickle."""

@@ -11,6 +11,7 @@ from .histogram import ScoreHistogram
 from .keys import add_key, add_keys, pack_keys, unpack_keys
 from .ordering import Ordering, order
 from .ranking import rank, rank_success
+from .risk import UNDEFINED, PooledRisk, RiskValues, risk, risk_bracket
 
 Arrays = Mapping[str, NDArray[np.generic]]
 _UNDEFINED = RankingValues(*[float("nan")] * 4)
@@ -44,6 +45,9 @@ class PooledState(Protocol):
 
     def compute(self) -> PooledRanking:
         """Return the metrics of all images so far."""
+
+    def risk(self) -> PooledRisk:
+        """Return the areas under the risk-coverage curves; positives are errors."""
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the state as arrays that `numpy.savez` stores without pickle."""
@@ -102,6 +106,19 @@ class PooledHistogramState:
             bound = RankingValues(*((b - a) / 2 for a, b in zip(low, high, strict=True)))
         return PooledRanking(value, bound, len(self._images), self._positives, self._negatives, nan_keys)
 
+    def risk(self) -> PooledRisk:
+        """Return the middle of what each area may be, and half its range as the bound."""
+        if any(self._images.values()):
+            return PooledRisk(UNDEFINED, UNDEFINED)
+        ranking = self.compute()
+        return risk_bracket(
+            self._histogram.bins(),
+            self._positives,
+            self._negatives,
+            ranking.value.auroc,
+            ranking.bound.auroc,
+        )
+
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the state as arrays that `numpy.savez` stores without pickle."""
         names, undefined = pack_keys(self._images), np.array(list(self._images.values()), np.bool_)
@@ -155,11 +172,20 @@ class PooledExactState:
             return PooledRanking(_UNDEFINED, _UNDEFINED, len(self._images), positives, negatives, nan_keys)
         if not self._images:
             return PooledRanking(_UNDEFINED, _UNDEFINED, 0, 0, 0, ())
-        scores, truths = (np.concatenate(part) for part in zip(*self._images.values(), strict=True))
-        ordering = order(scores, truths)
+        ordering = self._ordering()
         value = RankingValues(*rank(ordering), rank_success(ordering))
         bound = RankingValues(*(exact + (v - v) for exact, v in zip(_EXACT, value, strict=True)))
         return PooledRanking(value, bound, len(self._images), positives, negatives, ())
+
+    def risk(self) -> PooledRisk:
+        """Return the exact areas; every bound is 0."""
+        if self._nan or not self._images:
+            return PooledRisk(UNDEFINED, UNDEFINED)
+        return PooledRisk(risk(self._ordering()), RiskValues(0.0, 0.0, 0.0))
+
+    def _ordering(self) -> Ordering:
+        scores, truths = (np.concatenate(part) for part in zip(*self._images.values(), strict=True))
+        return order(scores, truths)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the state as arrays that `numpy.savez` stores without pickle."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,9 @@ def published_facts(spec: TableSpec, section: Section, segmenter: str) -> dict[s
 def measured_facts(
     section: Section, segmenter: str, setting: Setting, records: Sequence[Record], release: bool
 ) -> dict[str, Any]:
-    """The facts of a grid that records fill."""
+    """The facts of a grid that records fill; with the segmenter's mean IoU in percent, where it is known."""
+    found: list[Any] = [record.extra.get("segmenter") for record in records]
+    overlaps = [each["mIoU"] for each in found if each and each.get("mIoU") is not None]
     return {
         "section": section.title,
         "task": section.task.value,
@@ -40,17 +43,19 @@ def measured_facts(
         "seeds": len({record.identity.seed for record in records}),
         "images": max(record.identity.n_samples for record in records),
         "precision": setting.precision,
+        "mIoU": 100 * statistics.fmean(overlaps) if overlaps else None,
     }
 
 
-def caption(facts: dict[str, Any], columns: Sequence[Column]) -> str:
-    """One sentence that says what the numbers of a grid are."""
+def caption(facts: dict[str, Any], columns: Sequence[Column], overlap: bool = False) -> str:
+    """One sentence that says what the numbers of a grid are; `overlap`: with the segmenter's mean IoU."""
     data = " ".join(
         filter(None, [facts["dataset"], facts.get("variant") and f"(variant {facts['variant']})"])
     )
     parts = [facts["section"], data]
     if facts["segmenter"]:
-        parts.append(f"segmenter {facts['segmenter']}")
+        known = overlap and facts.get("mIoU") is not None
+        parts.append(f"segmenter {facts['segmenter']}" + (f" (mIoU {facts['mIoU']:.2f})" if known else ""))
     train = facts.get("train_dataset")
     if train and train != facts["dataset"]:
         variant = facts["train_variant"]

@@ -12,7 +12,7 @@ from segalarm.benchmark.tables.content import Cell, Column, Line
 from segalarm.benchmark.tables.spec import Metric
 
 
-def measure(records: Sequence[Record], metric: Metric, decimals: int) -> Cell:
+def measure(records: Sequence[Record], column: Column, decimals: int) -> Cell:
     """The mean over the seeds of one configuration; a reason where there is none.
 
     Args:
@@ -24,13 +24,14 @@ def measure(records: Sequence[Record], metric: Metric, decimals: int) -> Cell:
     if not done:
         failed = any(record.status == "failed" for record in records)
         return Cell("failed" if failed else "skipped", notes=troubles)
-    values = [record.metrics.get(metric.aggregation, {}).get(metric.name) for record in done]
+    metric = column.metric
+    values = [_value(record, column) for record in done]
     known = [value * 100 for value in values if value is not None]
     if not known:
         return Cell("missing", notes=(*troubles, f"The record has no {metric.aggregation} {metric.name}."))
     defined = [value for value in known if math.isfinite(value)]
     if not defined:
-        return Cell("undefined", notes=(*troubles, f"{metric.name} has no value on this data."))
+        return Cell("undefined", notes=(*troubles, _why_undefined(done, column)))
     if len(defined) < len(done):
         troubles += (f"{len(done) - len(defined)} of {len(done)} seeds have no {metric.name}.",)
     return Cell(
@@ -38,8 +39,8 @@ def measure(records: Sequence[Record], metric: Metric, decimals: int) -> Cell:
         value=statistics.fmean(defined),
         std=statistics.stdev(defined) if len(defined) > 1 else None,
         n=len(defined),
-        interval=_interval(done[0], metric) if len(records) == 1 else None,
-        notes=(*troubles, *_bound(done, metric, decimals)),
+        interval=_interval(done[0], metric) if len(records) == 1 and column.cls is None else None,
+        notes=(*troubles, *_bound(done, metric, decimals), *_part(done, column)),
     )
 
 
@@ -61,6 +62,43 @@ def mark_best(lines: Sequence[Line], columns: Sequence[Column], decimals: int) -
         )
         for line in lines
     )
+
+
+def _value(record: Record, column: Column) -> float | None:
+    metric = column.metric
+    if column.cls is not None:
+        return record.per_class.get(metric.name, {}).get(column.cls)
+    return record.metrics.get(metric.aggregation, {}).get(metric.name)
+
+
+def _why_undefined(records: Sequence[Record], column: Column) -> str:
+    if column.cls is not None and not any(column.cls in _scored(record) for record in records):
+        return f"No test image holds {column.cls}."
+    return column.metric.undefined or f"{column.metric.name} has no value on this data."
+
+
+def _part(records: Sequence[Record], column: Column) -> tuple[str, ...]:
+    """Says where an average over classes lacks some that were scored."""
+    if column.metric.aggregation != "per-class" or column.cls is not None:
+        return ()
+    name = column.metric.name
+    parts = set()
+    for record in records:
+        scored = _scored(record)
+        defined = sum(not math.isnan(record.per_class.get(name, {}).get(cls, 0.0)) for cls in scored)
+        if defined < len(scored):
+            parts.add(f"{defined} of {len(scored)}")
+    if not parts:
+        return ()
+    why = f"{name} is the mean over {', '.join(sorted(parts))} classes that were scored."
+    return (f"{why} {column.metric.undefined}".strip(),)
+
+
+def _scored(record: Record) -> set[str]:
+    """The classes that have any metric."""
+    return {
+        cls for values in record.per_class.values() for cls, value in values.items() if not math.isnan(value)
+    }
 
 
 def _shown(cell: Cell, decimals: int) -> float | None:

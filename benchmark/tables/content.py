@@ -40,10 +40,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A metric in one aggregation, published or measured."""
+    """A metric in one aggregation, published or measured; of one class alone where `cls` names it."""
 
     metric: Metric
     source: Source
+    cls: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What stands above it."""
+        return self.cls or self.metric.label
 
 
 @dataclass(frozen=True)
@@ -59,12 +65,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """The grid of one section, segmenter and setting. `facts`: what `caption` says, for machines."""
+    """The grid of one section, segmenter and setting.
+
+    Attributes:
+        facts: what `caption` says, for machines.
+        by_class: its columns are classes; printed as rows, since these are many.
+    """
 
     caption: str
     facts: dict[str, Any]
     columns: tuple[Column, ...]
     lines: tuple[Line, ...]
+    by_class: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,7 @@ class Table:
                             "method": line.method,
                             "metric": column.metric.name,
                             "aggregation": column.metric.aggregation,
+                            **({"class": column.cls} if column.cls else {}),
                             "source": column.source,
                             **cell_facts(cell),
                             "notes": " ".join((*line.notes, *cell.notes)),

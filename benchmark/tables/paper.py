@@ -3,11 +3,12 @@
 from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.tables.spec import Metric, Section, TableSpec
 
+FLAT = "A correlation needs two images whose predicted and whose actual values differ."
 QUALITY = (
     Metric("MAE", False, "per-class"),
     Metric("STD", False, "per-class"),
-    Metric("Pearson", True, "per-class"),
-    Metric("Spearman", True, "per-class"),
+    Metric("Pearson", True, "per-class", FLAT),
+    Metric("Spearman", True, "per-class", FLAT),
 )
 ANOMALY = (
     Metric("FPR95", False, "per-image"),
@@ -21,6 +22,12 @@ PIXEL = (
     Metric("AUROC", True, "pooled"),
     Metric("FPR95", False, "per-image"),
 )
+RISK = (
+    Metric("AURC", False, "pooled"),
+    Metric("AUGRC", False, "pooled"),
+    Metric("E-AURC", False, "pooled"),
+    Metric("ECE", False, "pooled", "The method estimates no probability of being right, so it has no ECE."),
+)
 
 TABLE1 = TableSpec(
     name="table1",
@@ -29,7 +36,7 @@ TABLE1 = TableSpec(
     minis=("cityscapes-mini",),
     sections=(
         Section(Task.IMAGE_FAILURE, "image level", QUALITY),
-        Section(Task.PIXEL_FAILURE, "pixel level", PIXEL),
+        Section(Task.PIXEL_FAILURE, "pixel level", PIXEL, RISK),
     ),
     segmenters=("fcn8s", "deeplab"),
     published="segalarm.results:published/table1.csv",

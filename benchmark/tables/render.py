@@ -72,11 +72,11 @@ def _grid(
         rows.append([label, *cells])
     sources = {column.source for column in block.columns}
     heads = [
-        f"{column.metric.label} ({column.source})" if len(sources) > 1 else column.metric.label
-        for column in block.columns
+        f"{column.label} ({column.source})" if len(sources) > 1 else column.label for column in block.columns
     ]
-    header = [escape(text) for text in (table.spec.row_title, *heads)]
-    if table.spec.transposed:
+    corner = "Class" if block.by_class else table.spec.row_title
+    header = [escape(text) for text in (corner, *heads)]
+    if table.spec.transposed or block.by_class:
         turned = list(zip(header, *rows, strict=True))
         header, rows = list(turned[0]), [list(row) for row in turned[1:]]
     kind = {"github": "github", "latex": "latex_raw", "html": "unsafehtml"}[style]

@@ -13,11 +13,17 @@ from segalarm.benchmark.tables.published import PublishedRow, read_published
 
 @dataclass(frozen=True)
 class Metric:
-    """A column. `aggregation` is the one that the paper prints: "per-image", "pooled" or "per-class"."""
+    """A column.
+
+    Attributes:
+        aggregation: the one that the paper prints: "per-image", "pooled" or "per-class".
+        undefined: a footnote that says when it has no value.
+    """
 
     name: str
     higher_is_better: bool
     aggregation: str
+    undefined: str = ""
 
     @property
     def label(self) -> str:
@@ -27,11 +33,12 @@ class Metric:
 
 @dataclass(frozen=True)
 class Section:
-    """The part of a table that is about one task."""
+    """The part of a table that is about one task. `more`: metrics that the paper does not print."""
 
     task: Task
     title: str
     metrics: tuple[Metric, ...]
+    more: tuple[Metric, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from segalarm.benchmark.checkpoints import load_strict, read_checkpoint
+from safetensors.torch import load_file
+from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
 from segalarm.benchmark.encoders import IMAGENET_MEAN, IMAGENET_STD, lite0_encoder
-from segalarm.benchmark.interfaces import VOID, Config, Context, Float32, Pairs
+from segalarm.benchmark.interfaces import (
+    VOID,
+    Config,
+    Context,
+    DatasetInfo,
+    Item,
+    Pairs,
+    Preset,
+    Protocol,
+    Scores,
+    Task,
+)
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.metrics import per_class_iou
 from segalarm.benchmark.pretrained import LITE0, RESNET18, find_weights
@@ -26,6 +40,10 @@ from torch import Tensor, nn
 
 REDUCED = 64
 """Channels of each stage's comparison."""
+WEIGHTS = "comparison.safetensors"
+
+Head = Literal["joint", "image", "pixel"]
+"""What a comparison network is trained for: Eq. 8 as a whole, or one of its two parts."""
 
 
 class ComparisonConfig(Config):
@@ -66,6 +84,26 @@ PAPER: Mapping[str, Any] = {
     "add_probability": False,
 }
 """Where the text differs from the published code."""
+
+
+def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+    """The published schedule, or sizes for two cores."""
+    text = dict(PAPER) if protocol is Protocol.PAPER else {}
+    if preset is Preset.FULL:
+        return text
+    if preset is Preset.SMOKE:
+        seen = {"size": 64, "steps": 4, "batch_size": 2, "pretrained": False}
+    elif dataset.name.endswith("-mini"):
+        seen = {"size": 96, "steps": 300, "batch_size": 6}
+    else:
+        seen = {"size": 192, "steps": 600, "batch_size": 6}
+    return {**text, "encoder": LITE0, "learning_rate": 3e-4, "decay": 0.9, **seen}
+
+
+def no_part(head: Head, task: Task) -> str | None:
+    """Why a head alone does not do a failure task, or None."""
+    missing = {Task.PIXEL_FAILURE: "image", Task.IMAGE_FAILURE: "pixel"}.get(task)
+    return f"the head '{missing}' has no part in {task}" if missing == head else None
 
 
 class ComparisonNetwork(nn.Module):
@@ -186,7 +224,7 @@ class Batches:
     """
 
     pairs: Pairs
-    synthesized: Float32 | None
+    synthesized: npt.NDArray[np.uint8] | None
     config: ComparisonConfig
     classes: int
     seed: int
@@ -284,10 +322,11 @@ def fit(
     config: ComparisonConfig,
     head: str,
     pairs: Pairs,
-    synthesized: Float32 | None,
+    synthesized: npt.NDArray[np.uint8] | None,
     context: Context,
 ) -> None:
     """Train on pairs of images and out-of-fold predictions."""
+    context.weights["comparison encoder"] = config.encoder if config.pretrained else "none"
     rate = poly(config.steps, config.decay)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
     batches = Batches(pairs, synthesized, config, len(context.info.classes), context.seed)
@@ -305,3 +344,61 @@ def make_network(classes: int, config: ComparisonConfig, synthesized: bool, seed
     """A network whose fresh weights depend on the seed alone."""
     seed_everything(seed)
     return ComparisonNetwork(classes, config, synthesized)
+
+
+def save(network: ComparisonNetwork, folder: Path) -> None:
+    """Write the weights below `folder`."""
+    save_weights(network, folder / WEIGHTS)
+
+
+def load(
+    folder: Path, classes: int, config: ComparisonConfig, synthesized: bool, device: str
+) -> ComparisonNetwork:
+    """The network that `save` wrote, ready to score."""
+    network = ComparisonNetwork(classes, config.model_copy(update={"pretrained": False}), synthesized)
+    load_strict(network, load_file(folder / WEIGHTS), folder / WEIGHTS)
+    return network.to(memory_format=torch.channels_last).to(device).eval()
+
+
+@torch.no_grad()
+def compare(
+    network: ComparisonNetwork,
+    config: ComparisonConfig,
+    item: Item,
+    synthesized: Tensor | None,
+    device: str,
+) -> tuple[Tensor, Tensor]:
+    """Eq. 5 for one image.
+
+    Args:
+        synthesized: uint8 (3, h, w), x̂; None for a network without it.
+
+    Returns:
+        IoU (L,), and each pixel's confidence that it is right, in [0, 1] (H, W), at the image's size.
+    """
+    assert item.prediction.probabilities is not None
+    image = torch.from_numpy(item.view.image).to(device)
+    size = seen_size(config, image.shape[1:])
+    seen = prepare(image, item.prediction.probabilities, size)
+    other = None if synthesized is None else normalised(synthesized.float() / 255, size)[None]
+    iou, logit = network(seen["probabilities"][None], seen["image"][None], other)
+    shape = (int(image.shape[1]), int(image.shape[2]))
+    full = F.interpolate(logit[None], shape, mode="bilinear", align_corners=False)[0, 0]
+    return iou[0].float(), torch.sigmoid(full.float())
+
+
+def to_scores(
+    task: Task,
+    config: ComparisonConfig,
+    found: tuple[Tensor, Tensor],
+    item: Item,
+    shown: Mapping[str, npt.NDArray[np.uint8]] | None = None,
+) -> Scores:
+    """What `compare` found, as the answer to one of the two failure tasks."""
+    iou, confidence = found
+    if task is Task.IMAGE_FAILURE:
+        return Scores(quality=iou.cpu().numpy(), shown=shown or {})
+    ranked = confidence + item.prediction.confidence if config.add_probability else confidence
+    return Scores(
+        pixel=(-ranked).float().cpu().numpy(), confidence=confidence.cpu().numpy(), shown=shown or {}
+    )

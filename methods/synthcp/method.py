@@ -14,10 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from pydantic import Field
-from safetensors.torch import load_file
-from segalarm.benchmark.checkpoints import load_strict, save_weights
 from segalarm.benchmark.interfaces import (
     Config,
     Context,
@@ -33,14 +30,12 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
-from segalarm.benchmark.pretrained import LITE0
 from segalarm.methods.synthcp import comparison, synthesis
 from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
-from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
+from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, cgan
 from torch import Tensor
 
-WEIGHTS = "comparison.safetensors"
 IMAGES = "synthesized.npy"
 
 
@@ -64,7 +59,7 @@ class SynthCPConfig(Config):
     t: float = Field(0.999, ge=0, le=1)
     fusion: Literal["gate", "product"] = "gate"
     reduce: bool = False
-    head: Literal["joint", "image", "pixel"] = "joint"
+    head: Head = "joint"
     comparison: ComparisonConfig = ComparisonConfig()
 
 
@@ -81,21 +76,24 @@ class SynthCP(Method):
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
         """The published schedules, or sizes for two cores."""
-        text = dict(comparison.PAPER) if protocol is Protocol.PAPER else {}
+        seen = comparison.defaults(preset, protocol, dataset)
         if preset is Preset.FULL:
             streets = dataset.name.startswith("streethazards")
             city = {"upsampling": "more", "epochs": 50, "decay": 0.0, "batch_size": 12}
             scales = (300, 375, 450, 525, 600) if streets else ()
-            return {"cgan": {} if streets else city, "scales": scales, "comparison": text}
-        mini = dataset.name.endswith("-mini")
+            return {"cgan": {} if streets else city, "scales": scales, "comparison": seen}
         if preset is Preset.SMOKE:
-            sizes, seen = synthesis.SMOKE, {"size": 64, "steps": 4, "batch_size": 2, "pretrained": False}
-        elif mini:
-            sizes, seen = synthesis.MINI, {"size": 96, "steps": 300, "batch_size": 6}
+            sizes = synthesis.SMOKE
         else:
-            sizes, seen = synthesis.SMALL, {"size": 192, "steps": 600, "batch_size": 6}
-        reduced = {"encoder": LITE0, "learning_rate": 3e-4, "decay": 0.9, **seen}
-        return {"cgan": sizes, "comparison": {**text, **reduced}}
+            sizes = synthesis.MINI if dataset.name.endswith("-mini") else synthesis.SMALL
+        return {"cgan": sizes, "comparison": seen}
+
+    @classmethod
+    def configurations(cls, task: Task) -> dict[str, Sequence[Any]]:
+        """The rows of Table 1, "joint" and "separate", and those of Table 4."""
+        if task is Task.ANOMALY:
+            return {"t": (0.8, 0.9, 0.99, 0.999, 1.0)}
+        return {"head": ("joint", "image" if task is Task.IMAGE_FAILURE else "pixel")}
 
     def needs(self) -> Needs:
         """Features of the real image for Eq. 9; probabilities for the comparison network."""
@@ -121,14 +119,26 @@ class SynthCP(Method):
 
     def skip(self, dataset: DatasetInfo) -> str | None:
         """A head alone does one of the two failure tasks."""
-        missing = {Task.PIXEL_FAILURE: "image", Task.IMAGE_FAILURE: "pixel"}.get(self.task)
-        return f"the head '{missing}' has no part in {self.task}" if missing == self.config.head else None
+        return comparison.no_part(self.config.head, self.task)
 
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Train the cGAN where it is not there yet, and the comparison network."""
         key, synthesizer = cgan(self.config.cgan, context)
         if self.task is Task.ANOMALY:
             return
+        images = self.synthesized(pairs, key, synthesizer, context)
+        classes = len(context.info.classes)
+        self._network = comparison.make_network(classes, self.config.comparison, True, context.seed)
+        comparison.fit(self._network, self.config.comparison, self.config.head, pairs, images, context)
+
+    def synthesized(
+        self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context
+    ) -> npt.NDArray[np.uint8]:
+        """x̂ of every pair's prediction, uint8 (N, 3, h, w), memory-mapped.
+
+        Args:
+            key: stands for the synthesizer.
+        """
         made = context.artifact(
             "synthesized",
             self.config.cgan,
@@ -136,24 +146,20 @@ class SynthCP(Method):
             seed=self.config.cgan.seed,
             inputs=[pairs.key, key],
         )
-        images = np.load(made / IMAGES, mmap_mode="r")
-        network = self._make(context)
-        comparison.fit(network, self.config.comparison, self.config.head, pairs, images, context)
-        self._network = network
+        images: npt.NDArray[np.uint8] = np.load(made / IMAGES, mmap_mode="r")
+        return images
 
     def save(self, folder: Path) -> None:
         """The comparison network; the cGAN is an artifact of its own."""
         if self._network is not None:
-            save_weights(self._network, folder / WEIGHTS)
+            comparison.save(self._network, folder)
 
     def load(self, folder: Path, context: Context) -> None:
         """Read the comparison network, and have the cGAN ready."""
         cgan(self.config.cgan, context)
-        if self.task is Task.ANOMALY:
-            return
-        network = self._make(context)
-        load_strict(network, load_file(folder / WEIGHTS), folder / WEIGHTS)
-        self._network = network.to(memory_format=torch.channels_last).to(context.device).eval()
+        if self.task is not Task.ANOMALY:
+            classes = len(context.info.classes)
+            self._network = comparison.load(folder, classes, self.config.comparison, True, context.device)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Eq. 9 with its gate, or the comparison network."""
@@ -165,9 +171,6 @@ class SynthCP(Method):
     @property
     def _features(self) -> Features:
         return Features(self.config.layer, self.config.scales)
-
-    def _make(self, context: Context) -> ComparisonNetwork:
-        return comparison.make_network(len(context.info.classes), self.config.comparison, True, context.seed)
 
     def _anomaly(self, item: Item, key: str, synthesizer: Synthesizer, context: Context) -> Scores:
         size = (int(item.view.image.shape[1]), int(item.view.image.shape[2]))
@@ -195,29 +198,19 @@ class SynthCP(Method):
             score = gated(distance, confidence, self.config.t)
         return Scores(pixel=score.float().cpu().numpy(), shown=shown(item, key, synthesizer))
 
-    @torch.no_grad()
     def _failure(self, item: Item, key: str, synthesizer: Synthesizer, context: Context) -> Scores:
         def compare() -> tuple[Tensor, Tensor]:
-            network, config = self._network, self.config.comparison
-            assert network is not None
-            assert item.prediction.probabilities is not None
-            image = torch.from_numpy(item.view.image).to(context.device)
-            size = comparison.seen_size(config, image.shape[1:])
-            seen = comparison.prepare(image, item.prediction.probabilities, size)
-            other = comparison.normalised(synthesized_of(item, key, synthesizer).float() / 255, size)
-            iou, logit = network(seen["probabilities"][None], seen["image"][None], other[None])
-            shape = (int(image.shape[1]), int(image.shape[2]))
-            full = F.interpolate(logit[None], shape, mode="bilinear", align_corners=False)[0, 0]
-            return iou[0], torch.sigmoid(full)
+            assert self._network is not None
+            synthesized = synthesized_of(item, key, synthesizer)
+            return comparison.compare(
+                self._network, self.config.comparison, item, synthesized, context.device
+            )
 
         # The joint network answers the image's and the pixels' question in one go.
-        iou, confidence = item.memo.get(("Eq. 5", str(self.fit_key())), compare)
-        pictures = shown(item, key, synthesizer)
-        if self.task is Task.IMAGE_FAILURE:
-            return Scores(quality=iou.float().cpu().numpy(), shown=pictures)
-        if self.config.comparison.add_probability:
-            confidence = confidence + item.prediction.confidence
-        return Scores(pixel=(-confidence).float().cpu().numpy(), shown=pictures)
+        found = item.memo.get(("Eq. 5", str(self.fit_key())), compare)
+        return comparison.to_scores(
+            self.task, self.config.comparison, found, item, shown(item, key, synthesizer)
+        )
 
 
 def synthesized_of(item: Item, key: str, synthesizer: Synthesizer) -> Tensor:

@@ -46,6 +46,17 @@ class Watched(ColourSegmenter):
         return found
 
 
+class Narrow(Watched):
+    """Predicts two classes fewer than there are."""
+
+    def predict(self, images, keys, needs, seed):
+        found = super().predict(images, keys, needs, seed)
+        for prediction in found:
+            if prediction.probabilities is not None:
+                prediction.probabilities = prediction.probabilities[:-2]
+        return found
+
+
 class LearnerConfig(Config):
     on: FitOn = FitOn.OUT_OF_FOLD
     factor: float = 1.0
@@ -58,6 +69,9 @@ class Learner(Method):
 
     def fit_on(self):
         return self.config.on
+
+    def fit_needs(self):
+        return Needs(probabilities=True)
 
     def fit_key(self):
         return {"on": self.config.on}
@@ -113,7 +127,7 @@ def tree(tmp_path_factory):
 def go(tmp_path, tree, monkeypatch):
     """Runs a request on the toy with the plugins above; gives the outcome. `LOG` holds what they saw."""
     plugin = types.ModuleType("watching")
-    vars(plugin).update(Watched=Watched, Learner=Learner, Rival=Rival, Faulty=Faulty)
+    vars(plugin).update(Watched=Watched, Narrow=Narrow, Learner=Learner, Rival=Rival, Faulty=Faulty)
     monkeypatch.setitem(sys.modules, "watching", plugin)
     registry = load_registry()
 
@@ -122,7 +136,8 @@ def go(tmp_path, tree, monkeypatch):
         monkeypatch.setitem(registry.entries[kind], name, [entry])
 
     tasks = (Task.ANOMALY, Task.PIXEL_FAILURE)
-    add("segmenters", "watched", "Watched")
+    for name, target in (("watched", "Watched"), ("other", "Watched"), ("narrow", "Narrow")):
+        add("segmenters", name, target)
     for name in ("learner", "rival", "faulty"):
         add("methods", name, name.title(), tasks=tasks, trains=name != "faulty")
     add("methods", "gone", "Missing", tasks=tasks)
@@ -220,6 +235,29 @@ def test_an_artifact_of_other_predictions_is_another(go):
     assert seen("shared") == [(0,)]
     go("learner", options={"watched": {"wide": 2}})
     assert seen("shared") == [(0,)]
+
+
+def test_a_method_may_learn_from_another_segmenters_predictions(go):
+    outcome = go("learner", "msp", train_segmenter="other", options={"other": {"wide": 3}})
+    # The tested segmenter once, and the other's folds; the other is never trained on everything.
+    assert sorted(count for count, _ in seen("train")) == [4, 4, 5, 5, 6]
+    ((pairs, in_fold, has_segmenter, _),) = seen("fit")
+    assert (pairs, in_fold, has_segmenter) == (6, 0, False)
+    learner, msp = (cell.identity for cell in outcome.cells)
+    assert (learner.segmenter, learner.train_segmenter) == ("watched", "other")
+    assert learner.train_segmenter_config == {"wide": 3}
+    assert msp.train_segmenter is None
+    go("learner", segmenters=("watched", "other"), train_segmenter="other", options={"other": {"wide": 3}})
+    # The other learns from itself alike: what was learned is there.
+    assert not seen("fit")
+
+
+def test_segmenters_of_different_classes_are_refused(go):
+    outcome = go("learner", train_segmenter="narrow")
+    assert outcome.cells[0].state == "failed"
+    assert "'narrow' predicts 11 classes, but streethazards has 13" in outcome.cells[0].reason
+    outcome = go("learner", "entropy", segmenters=("narrow",), train_segmenter="watched")
+    assert "'narrow' predicts 11 classes" in outcome.cells[1].reason
 
 
 def test_precision_makes_another_record(go):

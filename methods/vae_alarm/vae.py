@@ -1,0 +1,265 @@
+"""A variational auto-encoder of label maps, in two or three dimensions (Liu et al., ICCV 2019, Section 3.1).
+
+It is trained on ground truth alone; then it is frozen, and says how well it rebuilds a segmentation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from safetensors.torch import load_file
+from segalarm.benchmark.checkpoints import save_weights
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import VOID, Config, Context, Labels, Sample
+from segalarm.benchmark.loading import shuffled
+from segalarm.benchmark.training import Objective, poly, seed_everything, train
+from torch import Tensor, nn
+
+WEIGHTS = "vae.safetensors"
+CONVOLUTION: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
+GROUPS = 4
+SLOPE = 0.2
+TINY = 1e-6
+
+Size = tuple[int, ...]
+
+
+class VAEConfig(Config):
+    """Hyper-parameters of the VAE.
+
+    Attributes:
+        size: of the label maps that it sees, an axis each; a single number is the first axis, and the others
+            follow from the training maps. Rounded to what the strides need.
+        widths: channels of the encoder's blocks, each of stride 2; multiples of 4.
+        latent: numbers in the code z.
+        beta: weight of the Kullback-Leibler divergence; 1 is the evidence lower bound.
+        epochs: passes over the training split, where `steps` gives no number of updates.
+        flip: mirror label maps along their last axis at random.
+        seed: of weights, order and draws; runs of several seeds share one VAE.
+    """
+
+    size: tuple[int, ...] | int = 256
+    widths: tuple[int, ...] = Field((32, 64, 128, 256, 256), min_length=1)
+    latent: int = Field(128, ge=1)
+    beta: float = Field(1.0, ge=0)
+    batch_size: int = Field(16, ge=1)
+    epochs: float = Field(100, gt=0)
+    steps: int | None = Field(None, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    flip: bool = True
+    seed: int = Field(0, ge=0)
+
+
+class VAE(nn.Module):
+    """Convolutions of stride 2 to a Gaussian code z, and back.
+
+    Args:
+        classes: number of classes.
+        size: of the label maps, each axis a multiple of 2 to the number of blocks.
+    """
+
+    def __init__(self, classes: int, size: Size, config: VAEConfig) -> None:
+        super().__init__()
+        ndim, widths = len(size), config.widths
+        self.coarse = tuple(length // 2 ** len(widths) for length in size)
+        down, up = [classes, *widths], [*reversed(widths), widths[0]]
+        self.encoder = nn.Sequential(*(_block(ndim, a, b, stride=2) for a, b in pairwise(down)))
+        inner = widths[-1] * math.prod(self.coarse)
+        self.to_code = nn.Linear(inner, 2 * config.latent)
+        self.from_code = nn.Linear(config.latent, inner)
+        self.decoder = nn.ModuleList(_block(ndim, a, b, stride=1) for a, b in pairwise(up))
+        self.classify = CONVOLUTION[ndim](widths[0], classes, 1)
+
+    def encode(self, hot: Tensor) -> tuple[Tensor, Tensor]:
+        """float32 (B, L, *size) to mean and log variance of z, (B, latent) each."""
+        mean, log_variance = self.to_code(self.encoder(hot).flatten(1)).chunk(2, dim=1)
+        return mean, log_variance
+
+    def decode(self, z: Tensor) -> Tensor:
+        """(B, latent) to logits (B, L, *size)."""
+        x = self.from_code(z).view(len(z), -1, *self.coarse)
+        for block in self.decoder:
+            x = block(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        logits: Tensor = self.classify(x)
+        return logits
+
+
+def _block(ndim: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    conv = CONVOLUTION[ndim](inputs, outputs, 3, stride=stride, padding=1)
+    return nn.Sequential(conv, nn.GroupNorm(GROUPS, outputs), nn.LeakyReLU(SLOPE))
+
+
+def elbo(vae: VAE, labels: Tensor, classes: int, beta: float, sample: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """The VAE's loss of label maps, int64 (B, *size), in nats a pixel that is not void.
+
+    Args:
+        sample: draw z; otherwise it is its mean.
+
+    Returns:
+        cross entropy of the reconstruction (B,), beta times the divergence of z from the standard normal
+        (B,), logits (B, L, *size).
+    """
+    known = labels != VOID
+    pixels = known.flatten(1).sum(dim=1).clamp_min(1)
+    mean, log_variance = vae.encode(one_hot(labels, classes))
+    z = mean + torch.randn_like(mean) * (log_variance / 2).exp() if sample else mean
+    logits = vae.decode(z).float()
+    each = F.cross_entropy(logits, labels, ignore_index=VOID, reduction="none")
+    divergence = (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(dim=1) / 2
+    return each.flatten(1).sum(dim=1) / pixels, beta * divergence / pixels, logits
+
+
+def one_hot(labels: Tensor, classes: int) -> Tensor:
+    """int64 (B, *size) to float32 (B, classes, *size); void is zero in every channel."""
+    known = labels != VOID
+    hot = F.one_hot(labels.where(known, 0), classes).float() * known[..., None]
+    return hot.movedim(-1, 1)
+
+
+class ShapeModel:
+    """A trained, frozen VAE.
+
+    Args:
+        folder: what `train_vae` has filled.
+        config: as it was trained.
+        classes: number of classes.
+    """
+
+    def __init__(self, folder: Path, config: VAEConfig, classes: int, device: str) -> None:
+        state = load_file(folder / WEIGHTS)
+        self.size = tuple(int(length) for length in state.pop("size"))
+        self.classes = classes
+        self.config = config
+        self.device = device
+        self._vae = VAE(classes, self.size, config)
+        self._vae.load_state_dict(state)
+        self._vae.to(device).eval()
+
+    @torch.no_grad()
+    def loss(self, labels: Tensor) -> Tensor:
+        """The VAE's loss of label maps, int64 (B, *spatial): reconstruction and divergence, (B,)."""
+        reconstruction, divergence, _ = self._elbo(self._seen(labels))
+        return reconstruction + divergence
+
+    @torch.no_grad()
+    def overlap(self, labels: Tensor) -> Tensor:
+        """How well each class is rebuilt: IoU of its map with its rebuilt probability.
+
+        Args:
+            labels: int64 (B, *spatial).
+
+        Returns:
+            float32 (B, L) in [0, 1]; 0 for a class that is not in the map.
+        """
+        seen = self._seen(labels)
+        _, _, logits = self._elbo(seen)
+        hot = one_hot(seen, self.classes).flatten(2)
+        rebuilt = torch.softmax(logits, dim=1).flatten(2) * (seen != VOID).flatten(1)[:, None]
+        both = (hot * rebuilt).sum(dim=2)
+        return both / (hot.sum(dim=2) + rebuilt.sum(dim=2) - both).clamp_min(TINY)
+
+    def _elbo(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return elbo(self._vae, seen, self.classes, self.config.beta, sample=False)
+
+    def _seen(self, labels: Tensor) -> Tensor:
+        return resized(labels.to(self.device), self.size)
+
+
+def resized(labels: Tensor, size: Size) -> Tensor:
+    """int64 (B, *spatial) to (B, *size), by nearest neighbour."""
+    if labels.shape[1:] == size:
+        return labels
+    return F.interpolate(labels[:, None].float(), size, mode="nearest-exact")[:, 0].long()
+
+
+def train_vae(config: VAEConfig, folder: Path, context: Context) -> None:
+    """Train on the ground truth of the run's training split and write the VAE below `folder`.
+
+    Raises:
+        BenchError: there are no training samples.
+    """
+    if not len(context.train):
+        raise BenchError("the VAE needs a training split")
+    size = _size(config, context.train[0].truth.label.shape)
+    classes = len(context.info.classes)
+    seed_everything(context.seed)
+    vae = VAE(classes, size, config)
+    steps = config.steps or max(1, round(config.epochs * len(context.train) / config.batch_size))
+    optimizer = torch.optim.Adam(vae.parameters(), lr=config.learning_rate)
+
+    def losses(batch: Tensor, step: int) -> dict[str, Tensor]:
+        reconstruction, divergence, _ = elbo(vae, batch, classes, config.beta, sample=True)
+        return {"reconstruction": reconstruction.mean(), "divergence": divergence.mean()}
+
+    train(
+        "train vae",
+        {"vae": vae},
+        [Objective(optimizer, losses, poly(steps))],
+        LabelMaps(context.train, size, config.batch_size, config.flip, config.seed),
+        steps,
+        context,
+    )
+    save_weights(vae, folder / WEIGHTS, size=torch.tensor(size))
+
+
+def shape_model(config: VAEConfig, context: Context) -> ShapeModel:
+    """The run's VAE, trained when it is not there yet."""
+    folder = context.artifact("vae", config, partial(train_vae, config), seed=config.seed)
+    classes = len(context.info.classes)
+    return context.memo.get(("vae", folder.name), lambda: ShapeModel(folder, config, classes, context.device))
+
+
+@dataclass(frozen=True)
+class LabelMaps:
+    """`maps(n)` gives the n-th batch of ground truth, int64 (B, *size), void where nothing is scored."""
+
+    samples: Sequence[Sample]
+    size: Size
+    batch_size: int
+    flip: bool
+    seed: int
+
+    def __call__(self, number: int) -> Labels:
+        """The batch of this number."""
+        first = number * self.batch_size
+        return np.stack([self._one(first + slot) for slot in range(self.batch_size)])
+
+    def _one(self, position: int) -> Labels:
+        truth = self.samples[shuffled(position, len(self.samples), self.seed, 5)].truth
+        label = torch.from_numpy(np.where(truth.valid, truth.label, VOID))
+        small = resized(label[None], self.size)[0].numpy()
+        if self.flip and np.random.default_rng((self.seed, 6, position)).random() < 0.5:
+            small = small[..., ::-1]
+        return np.ascontiguousarray(small)
+
+
+def _size(config: VAEConfig, shape: Size) -> Size:
+    step = 2 ** len(config.widths)
+    if isinstance(config.size, int):
+        wanted = tuple(config.size * length / shape[0] for length in shape)
+    elif len(config.size) == len(shape):
+        wanted = config.size
+    else:
+        raise BenchError(f"the VAE's size {config.size} has {len(config.size)} axes, the data {len(shape)}")
+    return tuple(max(step, round(length / step) * step) for length in wanted)
+
+
+SMALL: dict[str, Any] = {
+    "size": 64,
+    "widths": (16, 32, 64, 128),
+    "latent": 64,
+    "batch_size": 8,
+    "steps": 1500,
+}
+MINI: dict[str, Any] = {**SMALL, "steps": 800}
+SMOKE: dict[str, Any] = {"size": 16, "widths": (4, 8), "latent": 4, "batch_size": 2, "steps": 4}

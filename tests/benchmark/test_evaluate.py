@@ -1,0 +1,131 @@
+"""Scores and ground truth through the evaluators, from samples to the numbers of a record."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.evaluate import make_evaluator
+from segalarm.benchmark.interfaces import VOID, Protocol, Sample, Scores, Task, Truth
+from segalarm.datasets.cityscapes import Cityscapes
+from segalarm.tests.reference import FOLDER
+
+VECTORS = FOLDER / "metric_vectors.npz"
+needs_vectors = pytest.mark.skipif(not VECTORS.is_file(), reason=f"no reference vectors at {VECTORS}")
+THREE = replace(Cityscapes.info, classes=("a", "b", "c"))
+
+
+def sample(key, label):
+    truth = Truth(np.asarray(label, np.int64), None, np.ones(np.shape(label), bool))
+    return Sample(str(key), lambda: np.zeros((3, *truth.label.shape), np.float32), lambda: truth)
+
+
+def evaluate(task, info, triples, protocol=Protocol.OFFICIAL):
+    evaluator = make_evaluator(task, info, protocol)
+    for key, (label, prediction, scores) in enumerate(triples):
+        evaluator.update(sample(key, label), np.asarray(prediction, np.int64), scores)
+    return evaluator.result()
+
+
+@needs_vectors
+def test_the_recorded_pixel_failures():
+    recorded = np.load(VECTORS)
+    label = np.where(recorded["failure_label"] == 19, VOID, recorded["failure_label"])
+    scores = [Scores(pixel=-confidence) for confidence in recorded["failure_confidence"]]
+    triples = zip(label, recorded["failure_prediction"], scores, strict=True)
+    found = evaluate(Task.PIXEL_FAILURE, Cityscapes.info, triples)
+    *pooled, fpr95 = recorded["failure_expected"]
+    for name, expected in zip(("AP-Error", "AP-Success", "AUROC"), pooled, strict=True):
+        assert found.error_bounds[name] < 1e-4
+        assert abs(found.metrics["pooled"][name] - expected) <= found.error_bounds[name] + 1e-12
+    assert found.metrics["per-image"]["FPR95"] == pytest.approx(fpr95, abs=1e-12)
+
+
+def maps_of(iou):
+    """A label and a prediction of 20 classes with these IoUs of the first 19, to 1e-8; NaN: not in the label.
+
+    What is missed of a class is predicted as the twentieth, which no label holds.
+    """
+    parts = []
+    for number, value in enumerate(iou):
+        if not np.isnan(value):
+            overlap = Fraction(value).limit_denominator(8000)
+            hit, miss = overlap.numerator, overlap.denominator - overlap.numerator
+            parts += [(number, number)] * hit + [(number, 19)] * miss
+    return np.array(parts, np.int64).T[:, None]
+
+
+@needs_vectors
+def test_the_recorded_qualities():
+    recorded = np.load(VECTORS)
+    triples = []
+    for predicted, actual in zip(recorded["quality_predicted"], recorded["quality_actual"], strict=True):
+        label, prediction = maps_of(actual)
+        triples.append((label, prediction, Scores(quality=np.append(np.nan_to_num(predicted), 0.0))))
+    info = replace(Cityscapes.info, classes=(*Cityscapes.info.classes, "missed"))
+    found = evaluate(Task.IMAGE_FAILURE, info, triples).metrics["per-class"]
+    values = [found[name] for name in ("MAE", "STD", "Pearson", "Spearman")]
+    np.testing.assert_allclose(values, recorded["quality_expected"], atol=1e-6)
+
+
+def test_risks_and_calibration_of_pixels():
+    label, prediction = [[0, 0, 1, VOID]], [[0, 1, 1, 1]]
+    confidence = np.array([[0.9, 0.6, 0.8, 0.1]], np.float32)
+    found = evaluate(
+        Task.PIXEL_FAILURE, THREE, [(label, prediction, Scores(pixel=-confidence, confidence=confidence))]
+    )
+    # Accepted in the order right, right, wrong: selective risks 0, 0, 1/3.
+    assert found.metrics["pooled"]["AURC"] == pytest.approx(1 / 9, abs=1e-6)
+    assert found.metrics["per-image"]["AURC"] == pytest.approx(1 / 9)
+    assert found.metrics["per-image"]["E-AURC"] == pytest.approx(0)
+    assert found.metrics["per-image"]["AUGRC"] == pytest.approx(1 / 18)
+    assert found.per_image["0"]["AURC"] == pytest.approx(1 / 9)
+    assert found.metrics["pooled"]["ECE"] == pytest.approx((0.1 + 0.6 + 0.2) / 3, abs=1e-6)
+
+
+def test_a_method_without_a_probability_has_no_calibration_error():
+    scores = Scores(pixel=np.array([[0.0, 5.0]], np.float32))
+    found = evaluate(Task.PIXEL_FAILURE, THREE, [([[0, 0]], [[0, 1]], scores)])
+    assert np.isnan(found.metrics["pooled"]["ECE"])
+    assert found.metrics["pooled"]["AURC"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "named"),
+    [([[1.5, 0.2]], r"'0'.*outside \[0, 1\]"), ([[0.5]], r"'0'.*shape \(1, 1\), the label \(1, 2\)")],
+)
+def test_a_confidence_that_is_no_probability_is_named(confidence, named):
+    scores = Scores(pixel=np.zeros((1, 2), np.float32), confidence=np.array(confidence, np.float32))
+    with pytest.raises(BenchError, match=named):
+        evaluate(Task.PIXEL_FAILURE, THREE, [([[0, 0]], [[0, 1]], scores)])
+
+
+def test_a_class_that_no_test_image_holds_has_no_numbers_and_no_say():
+    triples = [
+        ([[0, 0, 1, 1]], [[0, 0, 1, 0]], Scores(quality=np.array([0.5, 0.5, 0.9]))),
+        ([[0, 0, 0, 1]], [[0, 1, 1, 1]], Scores(quality=np.array([0.3, 0.4, 0.1]))),
+    ]
+    found = evaluate(Task.IMAGE_FAILURE, THREE, triples)
+    assert np.isnan([found.per_class[name]["c"] for name in found.per_class]).all()
+    # IoU of a: 2/3, 1/3; of b: 1/2, 1/3.
+    expected = np.mean([[2 / 3 - 0.5, 1 / 3 - 0.3], [0, 0.4 - 1 / 3]])
+    assert found.metrics["per-class"]["MAE"] == pytest.approx(expected)
+    assert found.counts == {"images": 2, "classes_scored": 2}
+
+
+def test_a_constant_prediction_has_an_error_and_no_correlation():
+    triples = [
+        ([[0, 0, 0, 0]], [[0] * n + [1] * (4 - n)], Scores(quality=np.array([0.5, 0.5, 0.5])))
+        for n in (1, 2, 3)
+    ]
+    found = evaluate(Task.IMAGE_FAILURE, THREE, triples).metrics["per-class"]
+    assert found["MAE"] == pytest.approx((0.25 + 0 + 0.25) / 3)
+    assert np.isnan([found["Pearson"], found["Spearman"]]).all()
+
+
+def test_the_protocols_disagree_on_a_class_that_is_predicted_in_vain():
+    triple = ([[0, 0, 0, 0]], [[0, 0, 2, 2]], Scores(quality=np.array([0.5, 0.5, 0.5])))
+    official, paper = (evaluate(Task.IMAGE_FAILURE, THREE, [triple], protocol) for protocol in Protocol)
+    assert np.isnan(official.per_class["MAE"]["c"])
+    assert paper.per_class["MAE"]["c"] == pytest.approx(0.5)

@@ -1,0 +1,114 @@
+"""Tables beyond what the paper prints: class by class, other metrics, numbers that are undefined."""
+
+import json
+from pathlib import Path
+
+import pytest
+from segalarm.benchmark.interfaces import Task
+from segalarm.benchmark.record import Record, read_records
+from segalarm.benchmark.table import build_table, render
+from segalarm.benchmark.tables.paper import TABLE1
+
+NAN = float("nan")
+
+
+@pytest.fixture(scope="module")
+def example():
+    folder = Path(__file__).parents[2] / "results" / "records"
+    return next(r for r in read_records(folder) if r.identity.task == "pixel-failure")
+
+
+def image_record(example, method, pearson, train_segmenter=None, **config):
+    who = example.identity.model_copy(
+        update={
+            "method": method,
+            "task": Task.IMAGE_FAILURE,
+            "method_config": config,
+            "train_segmenter": train_segmenter,
+        }
+    )
+    defined = [value for value in pearson.values() if value == value]
+    mean = sum(defined) / len(defined) if defined else NAN
+    error = {cls: NAN if cls == "bus" else 0.1 for cls in pearson}
+    return Record(
+        identity=who,
+        status="ok",
+        provenance=example.provenance,
+        metrics={"per-class": {"MAE": 0.1, "STD": 0.1, "Pearson": mean, "Spearman": mean}},
+        per_class={"MAE": error, "STD": error, "Pearson": pearson, "Spearman": pearson},
+        extra={"segmenter": {"mIoU": 0.575}},
+    )
+
+
+def printed(*records, **options):
+    return render(build_table(TABLE1, records, variant="camvid", **options))
+
+
+def test_every_class_is_a_row_of_a_grid_a_metric(example):
+    records = [
+        image_record(example, "vae-alarm", {"road": 0.4, "car": NAN, "bus": NAN}),
+        image_record(example, "synthcp", {"road": 0.6, "car": 0.2, "bus": NAN}, head="joint"),
+    ]
+    text = printed(*records, per_class=True)
+    grid = text[text.index("image level, Pearson ↑ of each class") :].split("\n\n")
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in grid[1].splitlines()]
+    assert lines[0] == ["Class", "VAE alarm", "SynthCP-joint"]
+    assert lines[2] == ["road", "40.00", "**60.00**"]
+    assert lines[3] == ["car", "undefined [1]", "20.00"]
+    assert lines[4] == ["bus", "undefined [2]", "undefined [2]"]
+    assert "[1] A correlation needs two images" in grid[2]
+    assert "[2] No test image holds bus." in grid[2]
+    assert "pixel level" not in text
+
+
+def test_an_average_over_fewer_classes_than_were_scored_says_so(example):
+    text = printed(image_record(example, "vae-alarm", {"road": 0.4, "car": NAN, "bus": NAN}))
+    assert "Pearson is the mean over 1 of 2 classes that were scored." in text
+    text = printed(image_record(example, "vae-alarm", {"road": 0.4, "car": 0.1, "bus": NAN}))
+    assert "Pearson is the mean" not in text
+
+
+def test_a_constant_prediction_is_undefined_and_the_table_says_why(example):
+    text = printed(image_record(example, "vae-alarm", {"road": NAN, "car": NAN, "bus": NAN}))
+    row = next(line for line in text.splitlines() if line.startswith("| VAE alarm") and "10.00" in line)
+    assert row.count("undefined [1]") == 2
+    assert "[1] A correlation needs two images whose predicted and whose actual values differ." in text
+
+
+def test_a_method_fitted_on_another_segmenter_has_a_row_of_its_own(example):
+    pearson = {"road": 0.4}
+    records = [
+        image_record(example, "synthcp", pearson, head="joint"),
+        image_record(example, "synthcp", pearson, "ddrnet", head="joint"),
+    ]
+    rows = [line.split("|")[1].strip() for line in printed(*records).splitlines() if "40.00" in line]
+    assert rows == ["SynthCP-joint", "synthcp (fitted on=ddrnet, head=joint)"]
+
+
+def test_the_published_generalisation_row_is_filled_where_its_segmenters_ran(example):
+    record = image_record(example, "synthcp", {"road": 0.4}, "deeplab", head="joint")
+    record = record.model_copy(update={"identity": record.identity.model_copy(update={"segmenter": "fcn8s"})})
+    rows = [line.split("|")[1].strip() for line in printed(record).splitlines() if "40.00" in line]
+    assert rows == ["SynthCP trained on Deeplab-v2"]
+
+
+def test_all_metrics_adds_risks_calibration_and_the_segmenters_iou(example):
+    more = {"AURC": 0.02, "AUGRC": 0.01, "E-AURC": 0.005, "ECE": NAN}
+    metrics = {**example.metrics, "pooled": {**example.metrics["pooled"], **more}}
+    record = example.model_copy(update={"metrics": metrics, "extra": {"segmenter": {"mIoU": 0.575}}})
+    plain, full = printed(record), printed(record, all_metrics=True)
+    assert "AURC" not in plain
+    assert "mIoU" not in plain
+    assert "segmenter lite0 (mIoU 57.50)" in full
+    row = next(line for line in full.splitlines() if "2.00" in line and "0.50" in line)
+    assert row.rstrip("| ").endswith("undefined [1]")
+    assert "[1] The method estimates no probability of being right" in full
+
+
+def test_machines_get_the_class_too(example):
+    record = image_record(example, "vae-alarm", {"road": 0.4, "car": NAN, "bus": NAN})
+    table = build_table(TABLE1, [record], variant="camvid", per_class=True)
+    cells = json.loads(render(table, "json"))
+    (road,) = [cell for cell in cells if cell["metric"] == "Pearson" and cell["class"] == "road"]
+    assert road["value"] == pytest.approx(40)
+    assert road["mIoU"] == pytest.approx(57.5)
