@@ -164,10 +164,9 @@ class ImageFailureEvaluator(Evaluator):
                 f"sample '{sample.key}': the method must predict a finite IoU for each of "
                 f"{len(self._classes)} classes, got {quality!r}"
             )
-        label = np.where(sample.truth.valid, sample.truth.label, VOID)
         self._predicted[sample.key] = np.asarray(quality, np.float64)
         self._actual[sample.key] = per_class_iou(
-            prediction, label, len(self._classes), VOID, absent=self._protocol.value
+            prediction, sample.truth.scored, len(self._classes), VOID, absent=self._protocol.value
         )
 
     def result(self) -> Evaluation:

@@ -92,6 +92,11 @@ class Truth:
     anomaly: Mask | None
     valid: Mask
 
+    @property
+    def scored(self) -> Labels:
+        """The label, void where nothing is scored."""
+        return self.label if self.valid.all() else np.where(self.valid, self.label, VOID)
+
 
 class Sample:
     """One image with its ground truth, read from disk when first touched.

@@ -228,10 +228,7 @@ class _Pass:
         with ThreadPoolExecutor(1) as judge:
             for sample, labels, answers in scored(self.stages, group.data.test, group.waiting):
                 if self.confusion is not None:
-                    truth = sample.truth
-                    shown = truth.label if truth.valid.all() else truth.label.copy()
-                    shown[~truth.valid] = VOID
-                    self.confusion.update(sample.key, labels, shown)
+                    self.confusion.update(sample.key, labels, sample.truth.scored)
                 for cell, answer in answers:
                     if cell.state == "failed":
                         continue

@@ -93,13 +93,13 @@ def show(
 
 def _scatters(stages: Stages, cells: Sequence[Cell], request: Request, folder: Path) -> list[Path]:
     """A scatter a cell, of all test samples."""
+    if not cells:
+        return []
     group = stages.group
     info = group.data.dataset.info
     judges: list[tuple[Cell, Evaluator]] = [
         (cell, make_evaluator(Task.IMAGE_FAILURE, info, request.protocol)) for cell in cells
     ]
-    if not cells:
-        return []
     for sample, labels, answers in scored(stages, group.data.test, cells):
         for (_, judge), (_, answer) in zip(judges, answers, strict=True):
             if isinstance(answer, Exception):

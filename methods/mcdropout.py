@@ -13,7 +13,6 @@ import torch
 from pydantic import Field
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
-    VOID,
     Config,
     Context,
     DatasetInfo,
@@ -24,13 +23,13 @@ from segalarm.benchmark.interfaces import (
     MonteCarlo,
     Needs,
     Pairs,
+    Prediction,
     Preset,
     Protocol,
     Scores,
     Task,
 )
-from segalarm.benchmark.metrics import per_class_iou
-from segalarm.methods.regression import Linear, fit_linear
+from segalarm.methods.regression import Linear, fit_linear, observed
 from torch import Tensor
 
 ENTROPIES = "entropies.npy"
@@ -145,17 +144,12 @@ def class_entropies(mean: Tensor) -> npt.NDArray[np.float64]:
 
 def write_entropies(pairs: Pairs, config: PassesConfig, folder: Path, context: Context) -> None:
     """Write the entropies and the IoU of each class for every pair, float64 (2, N, L)."""
-    rows = []
-    for index in context.track(range(len(pairs)), "mcdropout: entropies", len(pairs)):
-        pair = pairs[index]
-        prediction, truth = pair.prediction, pair.sample.truth
-        assert prediction is not None
-        mean = mean_prediction(prediction.monte_carlo[config.passes], config.average)
-        label = np.where(truth.valid, truth.label, VOID)
-        labels = prediction.labels.cpu().numpy()
-        iou = per_class_iou(labels, label, len(context.info.classes), VOID, absent=config.absent)
-        rows.append([class_entropies(mean), iou])
-    np.save(folder / ENTROPIES, np.array(rows).swapaxes(0, 1))
+
+    def entropies(prediction: Prediction) -> npt.NDArray[np.float64]:
+        return class_entropies(mean_prediction(prediction.monte_carlo[config.passes], config.average))
+
+    found = observed(pairs, entropies, config.absent, "mcdropout: entropies", context)
+    np.save(folder / ENTROPIES, np.stack(found))
 
 
 def uncertainty(mean: Tensor, passes: MonteCarlo, statistic: str) -> Float32:

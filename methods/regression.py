@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from scipy.optimize import least_squares
 from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import VOID, Context, Pairs, Prediction
+from segalarm.benchmark.metrics import per_class_iou
 
 Array = npt.NDArray[np.float64]
 
@@ -39,6 +43,30 @@ class Linear:
     def load(cls, folder: Path) -> Linear:
         """Read what `save` wrote."""
         return cls(**{name: value.numpy() for name, value in load_file(folder / FILE).items()})
+
+
+def observed(
+    pairs: Pairs,
+    features_of: Callable[[Prediction], Array],
+    absent: Literal["official", "paper"],
+    title: str,
+    context: Context,
+) -> tuple[Array, Array]:
+    """What there is to regress from and to: features (N, K) of every pair's prediction, its IoU (N, L).
+
+    Args:
+        absent: which classes have an IoU, see `per_class_iou`; the others are NaN.
+        title: of the progress bar.
+    """
+    features, quality = [], []
+    for index in context.track(range(len(pairs)), title, len(pairs)):
+        pair = pairs[index]
+        prediction = pair.prediction
+        assert prediction is not None
+        features.append(features_of(prediction))
+        labels, truth = prediction.labels.cpu().numpy(), pair.sample.truth.scored
+        quality.append(per_class_iou(labels, truth, len(context.info.classes), VOID, absent=absent))
+    return np.array(features), np.array(quality)
 
 
 def fit_linear(features: Array, quality: Array, own: bool = False) -> Linear:
@@ -76,7 +104,6 @@ def _smooth_l1(features: Array, target: Array) -> Array:
     """Weights and, last, bias."""
     count, width = features.shape
     design = np.hstack([features, np.ones((count, 1))])
-
     start = np.append(np.zeros(width), target.mean())
     penalty = np.sqrt(RIDGE) * np.eye(width, width + 1)
     # scipy's Huber loss is smooth L1, but it would apply to the ridge too: that is minimised by weights far

@@ -243,7 +243,7 @@ class Batches:
         prediction, truth = pair.prediction, pair.sample.truth
         assert prediction is not None
         assert prediction.probabilities is not None
-        label = np.where(truth.valid, truth.label, VOID)
+        label = truth.scored
         labels = prediction.labels.numpy()
         image = torch.from_numpy(pair.sample.image)
         size = seen_size(self.config, image.shape[1:])

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from segalarm.benchmark.interfaces import VOID, Context, Pairs, Truth
+from segalarm.benchmark.interfaces import Context, Pairs, Truth
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.methods.synthcp.synthesis import Synthesizer
 from torch import Tensor
@@ -35,5 +35,4 @@ class FromTruth(SynthCP):
 
 def of_truth(truth: Truth, synthesizer: Synthesizer) -> Tensor:
     """G(y), uint8 (3, h, w)."""
-    label = np.where(truth.valid, truth.label, VOID)
-    return synthesizer(torch.from_numpy(label)[None])[0]
+    return synthesizer(torch.from_numpy(truth.scored)[None])[0]

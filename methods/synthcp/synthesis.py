@@ -26,6 +26,7 @@ from segalarm.benchmark.interfaces import VOID, Config, Context, Float32, Labels
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.pretrained import LITE0, VGG19
 from segalarm.benchmark.training import Objective, Schedule, constant, seed_everything, train
+from segalarm.methods.labels import one_hot
 from segalarm.methods.synthcp.gan_losses import discriminator_hinge, feature_matching, generator_hinge
 from segalarm.methods.synthcp.perceptual import Perceptual
 from segalarm.methods.synthcp.spade import Discriminator, Generator, multiple
@@ -110,14 +111,6 @@ class Synthesizer:
         images = self._generator(one_hot(small, self.classes))
         found: Tensor = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return found
-
-
-def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """int64 (B, H, W) to float32 (B, classes, H, W); void is zero in every channel."""
-    known = labels != VOID
-    hot = F.one_hot(labels.where(known, 0), classes).float() * known[..., None]
-    # The permuted tensor is channels last as it stands.
-    return hot.permute(0, 3, 1, 2)
 
 
 def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from segalarm.benchmark.interfaces import (
-    VOID,
     Config,
     Context,
     DatasetInfo,
@@ -22,8 +21,7 @@ from segalarm.benchmark.interfaces import (
     Protocol,
     Scores,
 )
-from segalarm.benchmark.metrics import per_class_iou
-from segalarm.methods.regression import Linear, fit_linear
+from segalarm.methods.regression import Linear, fit_linear, observed
 from segalarm.methods.vae_alarm import vae
 from segalarm.methods.vae_alarm.vae import ShapeModel, VAEConfig, shape_model
 
@@ -65,17 +63,14 @@ class VAEAlarm(Method):
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Train the VAE where it is not there yet, freeze it, and regress."""
         shapes = shape_model(self.config.vae, context)
-        classes = len(context.info.classes)
-        features, quality = [], []
-        for index in context.track(range(len(pairs)), "vae-alarm: reconstructions", len(pairs)):
-            pair = pairs[index]
-            prediction, truth = pair.prediction, pair.sample.truth
-            assert prediction is not None
-            label = np.where(truth.valid, truth.label, VOID)
-            labels = prediction.labels.cpu().numpy()
-            features.append(features_of(prediction, shapes))
-            quality.append(per_class_iou(labels, label, classes, VOID, absent=self.config.absent))
-        self._to_iou = fit_linear(np.array(features), np.array(quality), own=True)
+        found = observed(
+            pairs,
+            lambda prediction: features_of(prediction, shapes),
+            self.config.absent,
+            "vae-alarm: reconstructions",
+            context,
+        )
+        self._to_iou = fit_linear(*found, own=True)
 
     def save(self, folder: Path) -> None:
         """The regressors; the VAE is an artifact of its own."""

@@ -23,6 +23,7 @@ from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Config, Context, Labels, Sample
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
+from segalarm.methods.labels import one_hot
 from torch import Tensor, nn
 
 WEIGHTS = "vae.safetensors"
@@ -117,13 +118,6 @@ def elbo(vae: VAE, labels: Tensor, classes: int, beta: float, sample: bool) -> t
     each = F.cross_entropy(logits, labels, ignore_index=VOID, reduction="none")
     divergence = (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(dim=1) / 2
     return each.flatten(1).sum(dim=1) / pixels, beta * divergence / pixels, logits
-
-
-def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """int64 (B, *size) to float32 (B, classes, *size); void is zero in every channel."""
-    known = labels != VOID
-    hot = F.one_hot(labels.where(known, 0), classes).float() * known[..., None]
-    return hot.movedim(-1, 1)
 
 
 class ShapeModel:
@@ -236,8 +230,7 @@ class LabelMaps:
 
     def _one(self, position: int) -> Labels:
         truth = self.samples[shuffled(position, len(self.samples), self.seed, 5)].truth
-        label = torch.from_numpy(np.where(truth.valid, truth.label, VOID))
-        small = resized(label[None], self.size)[0].numpy()
+        small = resized(torch.from_numpy(truth.scored)[None], self.size)[0].numpy()
         if self.flip and np.random.default_rng((self.seed, 6, position)).random() < 0.5:
             small = small[..., ::-1]
         return np.ascontiguousarray(small)

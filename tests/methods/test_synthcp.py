@@ -23,6 +23,7 @@ from segalarm.benchmark.interfaces import (
 from segalarm.benchmark.request import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
+from segalarm.methods.labels import one_hot
 from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
 from segalarm.methods.synthcp.comparison import (
     PAPER,
@@ -32,7 +33,7 @@ from segalarm.methods.synthcp.comparison import (
     losses,
 )
 from segalarm.methods.synthcp.method import SynthCP
-from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, linear_decay, one_hot
+from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, linear_decay
 from segalarm.tests.reference import fill, needs_reference, vectors
 
 

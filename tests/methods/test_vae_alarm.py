@@ -1,5 +1,6 @@
 """VAE alarm: the VAE's loss, what it rebuilds, in two and in three dimensions."""
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Sample, Truth
+from segalarm.methods.labels import one_hot
 from segalarm.methods.vae_alarm.vae import (
     VAE,
     LabelMaps,
@@ -14,7 +16,6 @@ from segalarm.methods.vae_alarm.vae import (
     VAEConfig,
     _size,
     elbo,
-    one_hot,
     train_vae,
 )
 
@@ -35,8 +36,7 @@ class Context:
     device, precision, seed = "cpu", "32", 0
     train: ClassVar = [scene(index) for index in range(8)]
 
-    class info:  # noqa: N801
-        classes = ("sky", "road", "car")
+    info = SimpleNamespace(classes=("sky", "road", "car"))
 
     def __init__(self, folder):
         self.workspace = folder
