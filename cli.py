@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from segalarm.benchmark.request import Request
 
 WORKSPACE = Path.home() / ".cache" / "segalarm"
+CHECKPOINTS = "checkpoints"
+"""Below the workspace: what `import-checkpoint` keeps."""
 LISTS = ("method", "dataset", "task", "segmenter", "seed")
 """Options of several values, separated by commas."""
 
@@ -185,7 +187,11 @@ RUN_OPTIONS = (
     ),
     click.option("--device", default="auto", help="auto, cpu, cuda or cuda:N."),
     click.option("--precision", type=click.Choice(["32", "bf16-mixed", "16-mixed"]), default="32"),
-    click.option("--checkpoint", type=click.Path(path_type=Path), help="Weights of the segmenter."),
+    click.option(
+        "--checkpoint",
+        type=click.Path(path_type=Path),
+        help="Weights of the segmenter: a file, or an imported name.",
+    ),
     click.option("--set", "sets", multiple=True, metavar="NAME.KEY=VALUE", help="A hyper-parameter."),
     click.option("--sweep", "sweeps", multiple=True, metavar="NAME.KEY=VALUE,...", help="Several at once."),
     click.option(
@@ -207,6 +213,7 @@ def make_request(options: dict[str, Any]) -> Request:
     """What the options of `run_options` ask for."""
     from segalarm.benchmark.request import Request, parse_options, parse_sweeps
 
+    workspace = options["workspace"] or home()
     try:
         every = options["task"] == "all"
         tasks = tuple(Task) if every else tuple(Task(name) for name in names(options["task"], "--task"))
@@ -228,15 +235,23 @@ def make_request(options: dict[str, Any]) -> Request:
         protocol=Protocol(options["protocol"]),
         seeds=seeds,
         segmenter_seed=options["segmenter_seed"],
-        workspace=options["workspace"] or home(),
+        workspace=workspace,
         records=options.get("records"),
         device=options["device"],
         precision=options["precision"],
-        checkpoint=options["checkpoint"],
+        checkpoint=registered(workspace, options["checkpoint"]),
         rerun=options.get("rerun", "missing"),
         options=parse_options(options["sets"], options["config"]),
         sweeps=parse_sweeps(options["sweeps"]),
     )
+
+
+def registered(workspace: Path, checkpoint: Path | None) -> Path | None:
+    """A checkpoint by its file, or by the name under which `import-checkpoint` keeps it."""
+    if checkpoint is None or checkpoint.exists() or len(checkpoint.parts) > 1:
+        return checkpoint
+    kept = workspace / CHECKPOINTS / f"{checkpoint.name}.safetensors"
+    return kept if kept.is_file() else checkpoint
 
 
 @main.command(
@@ -274,6 +289,35 @@ def run(**options: Any) -> None:
     click.echo(f"records: {request.record_folder}")
     if outcome.failed:
         sys.exit(1)
+
+
+@main.command(
+    "import-checkpoint",
+    epilog=examples(
+        "bench import-checkpoint fcn8s fcn8s.pth",
+        "bench import-checkpoint pspnet encoder_epoch_20.pth decoder_epoch_20.pth",
+        "bench run --method msp --dataset streethazards --segmenter pspnet --checkpoint pspnet",
+    ),
+)
+@click.argument("network")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--classes", type=click.IntRange(1), help="Otherwise those of the published experiment.")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write; otherwise in the workspace.")
+@click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
+def import_checkpoint(
+    network: str, files: tuple[Path, ...], classes: int | None, out: Path | None, workspace: Path | None
+) -> None:
+    """Bring a checkpoint of the reference implementation or of mmsegmentation into this project's form.
+
+    NETWORK is one of the reference implementation's (an unknown name lists them), or a segmenter or config of
+    mmsegmentation. No code in FILES is run.
+    """
+    from segalarm.benchmark.importing import import_checkpoint as convert
+
+    name = Path(network).stem
+    file = out or (workspace or home()) / CHECKPOINTS / f"{name}.safetensors"
+    for written, option in convert(network, files, classes, file, load_registry()):
+        click.echo(f"wrote {written}: bench run {option}")
 
 
 @main.command(epilog=examples("bench show --method synthcp,msp --dataset streethazards-mini --out pictures"))

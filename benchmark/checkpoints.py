@@ -46,7 +46,12 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 def save_weights(module: nn.Module, file: Path, **more: Tensor) -> None:
     """Write a module's weights, and `more` tensors, as safetensors."""
-    state = {**module.state_dict(), **more}
+    save_tensors({**module.state_dict(), **more}, file)
+
+
+def save_tensors(state: Mapping[str, Tensor], file: Path) -> None:
+    """Write tensors as safetensors."""
+    file.parent.mkdir(parents=True, exist_ok=True)
     # Clones: safetensors refuses tensors that share memory.
     save_file({key: value.detach().cpu().contiguous().clone() for key, value in state.items()}, file)
 
@@ -57,7 +62,16 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], origin: Path | s
     Raises:
         BenchError: missing, unexpected or misshapen keys; names the first few, and `origin`.
     """
-    own = module.state_dict()
+    check_fit(module.state_dict(), state, origin)
+    module.load_state_dict(dict(state))
+
+
+def check_fit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], origin: Path | str) -> None:
+    """Weights have the very keys and shapes of a network's own.
+
+    Raises:
+        BenchError: missing, unexpected or misshapen keys; names the first few, and `origin`.
+    """
     problems = []
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
@@ -70,7 +84,6 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], origin: Path | s
         problems.append(_misshapen(own, state, shaped))
     if problems:
         raise BenchError(f"weights {origin} do not fit the network: {'; '.join(problems)}")
-    module.load_state_dict(dict(state))
 
 
 def _misshapen(own: Mapping[str, Tensor], state: Mapping[str, Tensor], keys: list[str]) -> str:

@@ -57,7 +57,7 @@ def kept_and_left_out(samples: Sequence[Sample], fold: int) -> tuple[Slice, Slic
 
 def can_be_stored(needs: Needs) -> bool:
     """Whether predictions with these needs are kept on disk; the others are made when asked for."""
-    return not (needs.features or needs.monte_carlo or needs.ensemble)
+    return not (needs.features or needs.branch or needs.monte_carlo or needs.ensemble)
 
 
 def write_predictions(

@@ -71,7 +71,9 @@ class Config(BaseModel):
 
     def files(self) -> list[Path]:
         """The files that it names; what depends on the configuration depends on their content."""
-        return [value for value in self.__dict__.values() if isinstance(value, Path)]
+        own = list(self.__dict__.values())
+        inner = [file for value in own if isinstance(value, Config) for file in value.files()]
+        return [value for value in own if isinstance(value, Path)] + inner
 
 
 AnyConfig = Config
@@ -231,8 +233,9 @@ class Dataset(ABC):
 
 @dataclass(frozen=True)
 class Features:
-    """Which features of a segmenter: `layer` "decoder" is the input of its classifier.
+    """Which features of a segmenter.
 
+    `layer`: "decoder" is what it classifies from: its classifier's input, or what its authors compare by.
     `scales`: lengths of the image's short side to average over; empty for the image as it is.
     """
 
@@ -246,11 +249,13 @@ class Needs:
 
     Attributes:
         monte_carlo: numbers of stochastic passes whose statistics are wanted.
+        branch: whether to give what a confidence branch reads.
         ensemble: members whose probabilities are wanted.
     """
 
     logits: bool = False
     probabilities: bool = False
+    branch: bool = False
     features: frozenset[Features] = frozenset()
     monte_carlo: frozenset[int] = frozenset()
     ensemble: int = 0
@@ -259,6 +264,7 @@ class Needs:
         return Needs(
             self.logits or other.logits,
             self.probabilities or other.probabilities,
+            self.branch or other.branch,
             self.features | other.features,
             self.monte_carlo | other.monte_carlo,
             max(self.ensemble, other.ensemble),
@@ -293,6 +299,8 @@ class Prediction:
         logits: float32 (L, *spatial); None for an average over scales, which has none.
         probabilities: float32 (L, *spatial).
         features: float32 (C, *reduced) a wanted `Features`.
+        branch: float32 (C, *reduced) each: the feature maps that a confidence branch of this segmenter reads
+            (TCP); how many, and of which layers, the segmenter decides.
         monte_carlo: statistics a wanted number of passes.
         members: float32 (M, L, *spatial), the softmax of every ensemble member.
     """
@@ -302,6 +310,7 @@ class Prediction:
     logits: torch.Tensor | None = None
     probabilities: torch.Tensor | None = None
     features: dict[Features, torch.Tensor] = field(default_factory=dict)
+    branch: tuple[torch.Tensor, ...] = ()
     monte_carlo: dict[int, MonteCarlo] = field(default_factory=dict)
     members: torch.Tensor | None = None
 

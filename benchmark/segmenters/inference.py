@@ -24,14 +24,24 @@ class Runner:
         classes: number of its classes.
         divisor: images are padded to multiples of it, right and below.
         slide: whether to slide the network's test window over the image.
+        decoder: path of the module whose input is the layer "decoder"; empty for the classifier.
     """
 
-    def __init__(self, network: Any, normalise: Normalise, classes: int, divisor: int, slide: bool) -> None:
+    def __init__(
+        self,
+        network: Any,
+        normalise: Normalise,
+        classes: int,
+        divisor: int,
+        slide: bool,
+        decoder: str = "",
+    ) -> None:
         self.network = network
         self.normalise = normalise
         self.classes = classes
         self.divisor = divisor
         self.slide = slide
+        self.decoder = decoder
 
     def logits(
         self, images: Tensor, size: Size, layers: Collection[str] = ()
@@ -152,6 +162,8 @@ class Runner:
                 handle.remove()
 
     def _classifiers(self) -> list[nn.Module]:
+        if self.decoder:
+            return [self.network.get_submodule(self.decoder)]
         head = self.network.decode_head
         return [m for m in head.modules() if isinstance(m, nn.Conv2d) and m.out_channels == self.classes]
 

@@ -32,6 +32,7 @@ from segalarm.benchmark.segmenters.augment import Augment
 from segalarm.benchmark.segmenters.crops import Crops, balanced_weights
 from segalarm.benchmark.segmenters.inference import DECODER, Runner
 from segalarm.benchmark.segmenters.network import Blueprint, Normalise, active_dropouts, read_blueprint
+from segalarm.benchmark.segmenters.reference import deep_stem
 from segalarm.benchmark.segmenters.stochastic import dropout_on, stable_seed, statistics
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
 from torch import Tensor, nn
@@ -53,6 +54,7 @@ class MMSegConfig(BaseConfig):
         steps: updates of the weights.
         crop: height and width of what is trained on; None for the first image's size.
         gradient_accumulation: batches an update.
+        power, horizon: the learning rate falls as (1 - step / horizon) ** power; None for `steps`.
         head_rate: factor on the learning rate of the heads.
         class_weights: "balanced" weighs rare classes up; "config" keeps the config's.
         balance: how little they are weighed up, c of `balanced_weights`.
@@ -74,6 +76,7 @@ class MMSegConfig(BaseConfig):
     weight_decay: float = Field(5e-4, ge=0)
     warmup: int = Field(0, ge=0)
     power: float = Field(0.9, ge=0)
+    horizon: int | None = Field(None, ge=1)
     clip: float | None = Field(None, gt=0)
     head_rate: float = Field(1.0, gt=0)
     crop: tuple[int, int] | None = None
@@ -127,6 +130,10 @@ class MMSegmenter(Segmenter):
     """What these two presets set besides."""
     architecture: ClassVar[Mapping[str, Any]] = {}
     """What no preset changes."""
+    decoder: ClassVar[str] = ""
+    """Path of the module whose input is the layer "decoder"; empty for the classifier."""
+    branch: ClassVar[tuple[str, ...]] = (DECODER,)
+    """The layers that a confidence branch reads, see `Prediction.branch`."""
 
     def __init__(self, config: BaseConfig, dataset: DatasetInfo) -> None:
         super().__init__(config, dataset)
@@ -198,7 +205,7 @@ class MMSegmenter(Segmenter):
         objective: Objective[tuple[Tensor, Tensor]] = Objective(
             _optimizer(network, settings),
             partial(_losses, network, normalise),
-            poly(settings.steps, settings.power, settings.warmup),
+            poly(settings.horizon or settings.steps, settings.power, settings.warmup),
             settings.clip,
         )
         train(
@@ -229,7 +236,8 @@ class MMSegmenter(Segmenter):
     def predict(self, images: Tensor, keys: Sequence[str], needs: Needs, seed: int) -> list[Prediction]:
         """Segment images of one size: float32 (B, 3, H, W) in [0, 1], RGB."""
         size = (int(images.shape[2]), int(images.shape[3]))
-        logits, probabilities, features = self._segment(images, size, needs.features)
+        branch = [Features(layer) for layer in self.branch] if needs.branch else []
+        logits, probabilities, features = self._segment(images, size, needs.features | set(branch))
         confidence, labels = probabilities.max(dim=1)
         predictions = []
         for index, key in enumerate(keys):
@@ -238,7 +246,8 @@ class MMSegmenter(Segmenter):
                 prediction.logits = logits[index]
             if needs.probabilities:
                 prediction.probabilities = probabilities[index]
-            prediction.features = {wanted: found[index] for wanted, found in features.items()}
+            prediction.features = {wanted: features[wanted][index] for wanted in needs.features}
+            prediction.branch = tuple(features[wanted][index] for wanted in branch)
             if needs.monte_carlo:
                 passes = needs.monte_carlo
                 prediction.monte_carlo = self._monte_carlo(images[index : index + 1], size, key, seed, passes)
@@ -324,12 +333,7 @@ class MMSegmenter(Segmenter):
             return
         file = find_weights(name)
         own = network.state_dict()
-        # Files of a backbone alone name its layers without the prefix, EfficientNet's with underscores.
-        given = {
-            name: value
-            for key, value in read_checkpoint(file).items()
-            for name in (key, f"backbone.{key}", f"backbone.{plain(key)}")
-        }
+        given = self.pretrained_state(read_checkpoint(file))
         fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
         encoder = [key for key in own if key.startswith("backbone.")]
         if sum(key in fitting for key in encoder) < len(encoder) / 2:
@@ -337,6 +341,16 @@ class MMSegmenter(Segmenter):
                 f"{self.name}.pretrained: fewer than half of the backbone's weights are in {file}"
             )
         network.load_state_dict(fitting, strict=False)
+
+    def pretrained_state(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of a file to start from, under all names that the network may have for them."""
+        # Files of a backbone alone name its layers without the prefix, EfficientNet's with underscores, and
+        # a ResNet's stem of three convolutions layer by layer.
+        return {
+            name: value
+            for key, value in published.items()
+            for name in (key, *(f"backbone.{each}" for each in (key, plain(key), deep_stem(key))))
+        }
 
     def _load_weights(self, file: Path, device: str) -> None:
         blueprint = self._blueprint()
@@ -351,7 +365,8 @@ class MMSegmenter(Segmenter):
         if slide:
             _set_window(network, self.settings.crop)
         normalise = Normalise(blueprint).to(device)
-        self._runner = Runner(network, normalise, len(self.dataset.classes), self.settings.divisor, slide)
+        classes, divisor = len(self.dataset.classes), self.settings.divisor
+        self._runner = Runner(network, normalise, classes, divisor, slide, self.decoder)
 
     def _ready(self) -> Runner:
         if self._runner is None:

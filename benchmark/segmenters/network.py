@@ -59,7 +59,7 @@ class Blueprint:
         """
         from mmengine.registry import DefaultScope
         from mmseg.registry import MODELS
-        from segalarm.benchmark.segmenters import efficientnet, losses  # noqa: F401 - register themselves
+        from segalarm.benchmark.segmenters import deeplab, efficientnet, fcn8s, losses  # noqa: F401 - register themselves
 
         try:
             # mmsegmentation finds its own parts only while it is the default scope.

@@ -59,6 +59,7 @@ class ComparisonConfig(Config):
             are predicted in vain.
         weighted: whether a pixel's cross entropy is weighted by p², p the maximum softmax probability.
         add_probability: whether p is added to the confidence when it scores.
+        weights: a network trained elsewhere, taken as it is in place of training.
     """
 
     encoder: Literal["resnet18", "efficientnet-lite0"] = "resnet18"
@@ -73,6 +74,7 @@ class ComparisonConfig(Config):
     absent: Literal["official", "paper"] = "official"
     weighted: bool = True
     add_probability: bool = True
+    weights: Path | None = None
 
 
 PAPER: Mapping[str, Any] = {
@@ -325,7 +327,11 @@ def fit(
     synthesized: npt.NDArray[np.uint8] | None,
     context: Context,
 ) -> None:
-    """Train on pairs of images and out-of-fold predictions."""
+    """Train on pairs of images and out-of-fold predictions, unless the configuration names weights."""
+    if config.weights is not None:
+        context.weights["comparison network"] = config.weights.name
+        load_strict(network, read_checkpoint(config.weights), config.weights)
+        return
     context.weights["comparison encoder"] = config.encoder if config.pretrained else "none"
     rate = poly(config.steps, config.decay)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
@@ -343,7 +349,13 @@ def fit(
 def make_network(classes: int, config: ComparisonConfig, synthesized: bool, seed: int) -> ComparisonNetwork:
     """A network whose fresh weights depend on the seed alone."""
     seed_everything(seed)
-    return ComparisonNetwork(classes, config, synthesized)
+    ready = config.weights is not None
+    return ComparisonNetwork(classes, from_scratch(config) if ready else config, synthesized)
+
+
+def from_scratch(config: ComparisonConfig) -> ComparisonConfig:
+    """The same network without ImageNet weights."""
+    return config.model_copy(update={"pretrained": False})
 
 
 def save(network: ComparisonNetwork, folder: Path) -> None:
@@ -355,7 +367,7 @@ def load(
     folder: Path, classes: int, config: ComparisonConfig, synthesized: bool, device: str
 ) -> ComparisonNetwork:
     """The network that `save` wrote, ready to score."""
-    network = ComparisonNetwork(classes, config.model_copy(update={"pretrained": False}), synthesized)
+    network = ComparisonNetwork(classes, from_scratch(config), synthesized)
     load_strict(network, load_file(folder / WEIGHTS), folder / WEIGHTS)
     return network.to(memory_format=torch.channels_last).to(device).eval()
 

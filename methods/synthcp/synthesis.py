@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from PIL import Image
 from pydantic import Field
 from safetensors.torch import load_file
-from segalarm.benchmark.checkpoints import save_weights
+from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Config, Context, Float32, Labels, Sample
 from segalarm.benchmark.loading import shuffled
@@ -51,6 +51,7 @@ class SynthesisConfig(Config):
         perceptual_weights: network of the perceptual loss; None for no such loss.
         seed: of weights and order of images; runs of several seeds share one cGAN.
         sample_every: steps between two sheets of samples, kept beside the weights.
+        weights: a generator trained elsewhere, taken as it is in place of training.
     """
 
     size: tuple[int, int] | int = (256, 512)
@@ -70,6 +71,7 @@ class SynthesisConfig(Config):
     flip: bool = True
     seed: int = Field(0, ge=0)
     sample_every: int = Field(500, ge=1)
+    weights: Path | None = None
 
 
 class Synthesizer:
@@ -116,15 +118,24 @@ class Synthesizer:
 def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
     """Train on the run's training split and write the generator below `folder`.
 
+    A generator that the configuration names is written as it is.
+
     Raises:
         BenchError: there are no training samples, or the weights of the perceptual loss are not here.
     """
-    if not len(context.train):
-        raise BenchError("the cGAN needs a training split")
+    if not len(context.train) and not isinstance(config.size, tuple):
+        raise BenchError("the cGAN needs a training split, or cgan.size with height and width")
     size = _size(config, context.train)
     classes = len(context.info.classes)
     seed_everything(context.seed)
     generator = Generator(classes, config.ngf, size, config.upsampling)
+    if config.weights is not None:
+        context.weights["cgan"] = config.weights.name
+        load_strict(generator, read_checkpoint(config.weights), config.weights)
+        save_weights(generator, folder / WEIGHTS, size=torch.tensor(size))
+        return
+    if not len(context.train):
+        raise BenchError("the cGAN needs a training split")
     discriminator = Discriminator(classes, config.ndf)
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)

@@ -1,0 +1,63 @@
+"""DeepLab on ResNet-101: the parts that mmsegmentation has not. Import it after `mmcv_ops.install()`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from mmcv.cnn import ConvModule
+from mmseg.models.backbones import ResNet
+from mmseg.models.decode_heads import ASPPHead
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+
+@MODELS.register_module()
+class CeilResNet(ResNet):  # type: ignore[misc]
+    """mmsegmentation's ResNet with the pooling of the Caffe networks, which rounds sizes up."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.maxpool.ceil_mode = True
+
+
+@MODELS.register_module()
+class PointwiseASPPHead(ASPPHead):  # type: ignore[misc]
+    """DeepLab-v3's head with a 1 x 1 convolution where mmsegmentation's has 3 x 3: SynthCP's "Deeplab"."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bottleneck = ConvModule(
+            (len(self.dilations) + 1) * self.channels,
+            self.channels,
+            1,
+            conv_cfg=self.conv_cfg,
+            norm_cfg=self.norm_cfg,
+            act_cfg=self.act_cfg,
+        )
+
+
+@MODELS.register_module()
+class ASPPSumHead(BaseDecodeHead):  # type: ignore[misc]
+    """DeepLab-v2's head (Chen et al., PAMI 2018): the sum of dilated 3 x 3 classifiers.
+
+    Args:
+        dilations: one classifier each.
+    """
+
+    def __init__(self, dilations: Sequence[int] = (6, 12, 18, 24), **kwargs: Any) -> None:
+        super().__init__(init_cfg={"type": "Normal", "std": 0.01}, **kwargs)
+        self.conv_seg = nn.Identity()
+        self.branches = nn.ModuleList(
+            nn.Conv2d(self.in_channels, self.num_classes, 3, padding=dilation, dilation=dilation)
+            for dilation in dilations
+        )
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Backbone features to logits (B, L, h, w)."""
+        x = self._transform_inputs(inputs)
+        if self.dropout is not None:
+            x = self.dropout(x)
+        return torch.stack([branch(x) for branch in self.branches]).sum(dim=0)

@@ -1,0 +1,219 @@
+"""True class probability (Corbière et al., NeurIPS 2019), regressed by a confidence branch on the segmenter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from safetensors.torch import load_file
+from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import (
+    VOID,
+    Config,
+    Context,
+    DatasetInfo,
+    FitOn,
+    Item,
+    Method,
+    Needs,
+    Pairs,
+    Preset,
+    Protocol,
+    Scores,
+    Task,
+)
+from segalarm.benchmark.loading import shuffled
+from segalarm.benchmark.training import Objective, seed_everything, train
+from torch import Tensor, nn
+
+WEIGHTS = "branch.safetensors"
+HIDDEN = (400, 120, 64, 64)
+WIDE = 512
+"""A map of more channels is first reduced to `REDUCED`."""
+REDUCED = 256
+
+
+class TCPConfig(Config):
+    """Hyper-parameters.
+
+    Attributes:
+        add_probability: whether the maximum softmax probability is added to the confidence when it scores.
+        weights: a branch trained elsewhere, taken as it is in place of training.
+    """
+
+    steps: int = Field(40_000, ge=1)
+    batch_size: int = Field(4, ge=1)
+    learning_rate: float = Field(5e-5, gt=0)
+    add_probability: bool = True
+    weights: Path | None = None
+
+
+class TCP(Method):
+    """Score a pixel by the probability of its true class, as a branch beside the classifier estimates it.
+
+    The segmenter stays as it is. The branch learns from its predictions on its own training images.
+    """
+
+    Config = TCPConfig
+    config: TCPConfig
+
+    def __init__(self, config: TCPConfig, task: Task) -> None:
+        super().__init__(config, task)
+        self._branch: ConfidenceBranch | None = None
+
+    @classmethod
+    def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+        """The published schedule, or sizes for two cores."""
+        text = {"add_probability": False} if protocol is Protocol.PAPER else {}
+        if preset is Preset.FULL:
+            return text
+        if preset is Preset.SMOKE:
+            return {**text, "steps": 4, "batch_size": 2}
+        return {**text, "steps": 150 if dataset.name.endswith("-mini") else 300, "learning_rate": 1e-3}
+
+    def needs(self) -> Needs:
+        """What the branch reads."""
+        return Needs(branch=True)
+
+    def fit_needs(self) -> Needs:
+        """Also the softmax, of which it learns one number a pixel."""
+        return Needs(branch=True, probabilities=True)
+
+    def fit_on(self) -> FitOn:
+        """The branch reads the features of the very segmenter that is tested: folds' do not compare."""
+        return FitOn.IN_FOLD
+
+    def fit_key(self) -> dict[str, Any]:
+        """All but what only `score` reads."""
+        return self.config.model_dump(mode="json", exclude={"add_probability"})
+
+    def fit(self, pairs: Pairs, context: Context) -> None:
+        """Train the branch, or take it from a file."""
+        prediction = pairs[0].prediction
+        assert prediction is not None
+        seed_everything(context.seed)
+        self._branch = ConfidenceBranch([len(maps) for maps in prediction.branch])
+        if self.config.weights is not None:
+            context.weights["tcp branch"] = self.config.weights.name
+            load_strict(self._branch, read_checkpoint(self.config.weights), self.config.weights)
+            return
+        optimizer = torch.optim.Adam(self._branch.parameters(), lr=self.config.learning_rate, fused=True)
+        train(
+            "train tcp",
+            {"branch": self._branch},
+            [Objective(optimizer, partial(losses, self._branch))],
+            Batches(pairs, self.config.batch_size, context.seed),
+            self.config.steps,
+            context,
+            workers=0,  # the segmenter predicts in this process
+        )
+
+    def save(self, folder: Path) -> None:
+        """The branch, whose first layers say what it reads."""
+        assert self._branch is not None
+        save_weights(self._branch, folder / WEIGHTS, widths=torch.tensor(self._branch.widths))
+
+    def load(self, folder: Path, context: Context) -> None:
+        """Read the branch."""
+        state = load_file(folder / WEIGHTS)
+        self._branch = ConfidenceBranch([int(width) for width in state.pop("widths")])
+        load_strict(self._branch, state, folder / WEIGHTS)
+        self._branch.to(context.device).eval()
+
+    @torch.no_grad()
+    def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
+        """One pass of the branch an image."""
+        return [self._one(item) for item in batch]
+
+    def _one(self, item: Item) -> Scores:
+        assert self._branch is not None
+        prediction = item.prediction
+        size = (int(prediction.labels.shape[0]), int(prediction.labels.shape[1]))
+        confidence = self._branch([maps[None] for maps in prediction.branch], size)[0, 0].float()
+        ranked = confidence + prediction.confidence if self.config.add_probability else confidence
+        return Scores(pixel=(-ranked).cpu().numpy(), confidence=confidence.cpu().numpy())
+
+
+class ConfidenceBranch(nn.Module):
+    """Five convolutions from a segmenter's feature maps to the confidence of each pixel.
+
+    Modules are named as in the published checkpoints. Several maps are brought to the image's size and
+    joined; a single one is read as it is, and the confidence is enlarged.
+
+    Args:
+        widths: channels of each map.
+    """
+
+    def __init__(self, widths: Sequence[int]) -> None:
+        super().__init__()
+        if not widths:
+            raise BenchError("tcp needs a segmenter that offers feature maps to a confidence branch")
+        self.widths = list(widths)
+        if widths[-1] > WIDE:
+            self.reduce_dim = nn.Conv2d(widths[-1], REDUCED, 1)
+        layers: list[nn.Module] = []
+        channels = sum(widths[:-1]) + (REDUCED if widths[-1] > WIDE else widths[-1])
+        for hidden in HIDDEN:
+            layers += [nn.Conv2d(channels, hidden, 3, padding=1), nn.ReLU(inplace=True)]
+            channels = hidden
+        self.uncertainty = nn.Sequential(*layers, nn.Conv2d(channels, 1, 3, padding=1), nn.Sigmoid())
+
+    def forward(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+        """float32 (B, C, h, w) each to (B, 1, *size) in [0, 1]."""
+        last = self.reduce_dim(maps[-1]) if self.widths[-1] > WIDE else maps[-1]
+        if len(maps) > 1:
+            joined = [_resized(each, size) for each in (*maps[:-1], last)]
+            return self._confidence(torch.cat(joined, dim=1))
+        return _resized(self._confidence(last), size)
+
+    def _confidence(self, x: Tensor) -> Tensor:
+        found: Tensor = self.uncertainty(x)
+        return found
+
+
+@dataclass(frozen=True)
+class Batches:
+    """`batches(n)` gives the n-th batch: the branch's maps, the softmax and the label of some images."""
+
+    pairs: Pairs
+    batch_size: int
+    seed: int
+
+    def __call__(self, number: int) -> list[dict[str, Any]]:
+        """The batch of this number, an element an image: images may differ in size."""
+        return [self._one(number * self.batch_size + slot) for slot in range(self.batch_size)]
+
+    def _one(self, position: int) -> dict[str, Any]:
+        pair = self.pairs[shuffled(position, len(self.pairs), self.seed, 5)]
+        prediction, label = pair.prediction, pair.sample.truth.scored
+        assert prediction is not None
+        assert prediction.probabilities is not None
+        probabilities = prediction.probabilities
+        place = torch.from_numpy(np.where(label == VOID, 0, label)).to(probabilities.device)
+        return {
+            "maps": [maps[None] for maps in prediction.branch],
+            "target": probabilities.gather(0, place[None])[0],
+            "counted": torch.from_numpy(label != VOID).to(probabilities.device),
+        }
+
+
+def losses(branch: ConfidenceBranch, batch: Sequence[Mapping[str, Any]], step: int) -> dict[str, Tensor]:
+    """Squared error to the probability of the true class, mean over labelled pixels (Eq. 4 of the source)."""
+    found = []
+    for one in batch:
+        target = one["target"]
+        confidence = branch(one["maps"], (int(target.shape[0]), int(target.shape[1])))[0, 0]
+        found.append((confidence - target)[one["counted"]].square().sum() / one["counted"].sum().clamp_min(1))
+    return {"true class probability": torch.stack(found).mean()}
+
+
+def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(maps, size, mode="bilinear", align_corners=False)
