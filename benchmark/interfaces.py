@@ -190,6 +190,8 @@ class DatasetInfo:
     default_preset: Preset = Preset.FULL
     segmenters: tuple[str, ...] = ("lite0",)
     """Those of the experiment; the first is the default."""
+    light: tuple[str, ...] = ("lite0", "segformer")
+    """In their place at the presets `small` and `smoke`: networks that train on two CPU cores."""
     default_tasks: tuple[Task, ...] = ()
     """The tasks of a run that names none: those of the published experiment. Empty: all of `tasks`."""
 

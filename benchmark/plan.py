@@ -267,7 +267,7 @@ def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, 
         except BenchError as error:
             yield name, error
             continue
-        usual = kind.info.segmenters
+        usual = kind.info.segmenters if preset is Preset.FULL else kind.info.light
         wanted = usual if request.segmenters == ("all",) else request.segmenters or usual[:1]
         for segmenter, seed in itertools.product(wanted, request.seeds):
             try:

@@ -94,6 +94,7 @@ class Cityscapes(Dataset):
         "https://www.cityscapes-dataset.com/downloads and unpack both into one folder",
         layout=LAYOUT,
         folders=("cityscapes", "Cityscapes"),
+        segmenters=("fcn8s", "deeplab"),
     )
 
     def prepare(self) -> None:

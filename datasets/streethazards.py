@@ -81,6 +81,7 @@ class StreetHazards(Dataset):
         "downloads and extracts them",
         layout=LAYOUT,
         folders=("StreetHazards", "streethazards"),
+        segmenters=("pspnet",),
         archives=(
             Archive(f"{SERVER}/streethazards_train.tar"),
             Archive(f"{SERVER}/streethazards_test.tar"),

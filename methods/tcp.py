@@ -1,4 +1,4 @@
-"""True class probability (Corbière et al., NeurIPS 2019), regressed by a confidence branch on the segmenter."""
+"""True class probability, regressed by a branch on the segmenter (Corbière et al., NeurIPS 2019)."""
 
 from __future__ import annotations
 

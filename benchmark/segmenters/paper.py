@@ -31,6 +31,8 @@ class PaperSegmenter(MMSegmenter):
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
         """Schedules: the published one, tens of minutes to hours on two cores, seconds."""
         chosen = super().defaults(preset, protocol, dataset)
+        if preset is Preset.SMOKE:
+            chosen |= cls.reduced
         if preset is Preset.FULL or (preset is Preset.SMALL and _at_hand(cls.imagenet)):
             chosen["pretrained"] = cls.imagenet
         return chosen

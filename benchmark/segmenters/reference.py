@@ -85,7 +85,7 @@ def narrowed(state: Mapping[str, Tensor], classes: int) -> State:
 
 
 def pooled_first(state: Mapping[str, Tensor]) -> State:
-    """DeepLab's weights in our names: its pooled branch is concatenated last there, first in mmsegmentation."""
+    """DeepLab's weights in our names; its pooled branch comes last there, and first in mmsegmentation."""
     joined = "decode_head.bottleneck.conv.weight"
     pooled = len(state["decode_head.image_pool.1.conv.weight"])
     return {**state, joined: torch.roll(state[joined], pooled, dims=1)}
