@@ -298,6 +298,7 @@ class ColourSegmenter(Segmenter):
             logits.clone() if needs.logits else None,
             probabilities if needs.probabilities else None,
             {wanted: self._features(logits, wanted) for wanted in needs.features},
+            (self._features(logits, Features()),) if needs.branch else (),
             statistics(draw, needs.monte_carlo) if needs.monte_carlo else {},
             torch.stack([draw()[0] for _ in range(needs.ensemble)]) if needs.ensemble else None,
         )

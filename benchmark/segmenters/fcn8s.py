@@ -64,7 +64,7 @@ class FCN8sHead(BaseDecodeHead):  # type: ignore[misc]
         self.score_pool4 = nn.Conv2d(WIDTHS[1], self.num_classes, 1)
         for score in (self.score_pool3, self.score_pool4):
             nn.init.zeros_(score.weight)
-            nn.init.zeros_(score.bias)
+            nn.init.constant_(score.get_parameter("bias"), 0)
         self.upscore2: Tensor
         self.upscore8: Tensor
         self.register_buffer("upscore2", _bilinear(self.num_classes, 2))

@@ -50,7 +50,7 @@ def context(folder):
 
 
 def fitted(folder, **options):
-    method = TCP(TCPConfig(steps=60, batch_size=2, learning_rate=3e-3, **options), Task.PIXEL_FAILURE)
+    method = TCP(TCPConfig(steps=150, batch_size=2, learning_rate=1e-3, **options), Task.PIXEL_FAILURE)
     method.fit(Known(), context(folder))
     folder.mkdir(exist_ok=True)
     method.save(folder)
