@@ -293,6 +293,11 @@ def test_a_compiled_operator_is_named_when_called():
         mmcv.ops.RoIAlign((2, 2))(torch.rand(1, 1, 8, 8), torch.tensor([[0.0, 0, 0, 4, 4]]))
 
 
+def test_a_config_that_calls_a_compiled_operator_fails_at_once(tmp_path):
+    with pytest.raises(BenchError, match=r"needs a compiled mmcv op .*choose another config"):
+        fitted(tmp_path, MMSegmenter, config="psanet_r50-d8_4xb2-40k_cityscapes-512x1024")
+
+
 def test_a_published_checkpoint_is_read_and_another_number_of_classes_named(ddrnet, tmp_path):
     state = ddrnet._runner.network.state_dict()
     torch.save({"state_dict": state, "meta": {"iter": 3}}, tmp_path / "good.pth")
