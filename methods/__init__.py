@@ -16,6 +16,13 @@ def register_methods(register: Register) -> None:
     register("maxlogit", "segalarm.methods.maxlogit:MaxLogit", summary="Maximum logit", tasks=PIXEL)
     register("energy", "segalarm.methods.energy:Energy", summary="Free energy of the logits", tasks=PIXEL)
     register(
+        "ae",
+        "segalarm.methods.ae:AE",
+        summary="Autoencoder of training images: l1 error of what it rebuilds",
+        tasks=(Task.ANOMALY,),
+        trains=True,
+    )
+    register(
         "mcdropout",
         "segalarm.methods.mcdropout:MCDropout",
         summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",

@@ -28,6 +28,7 @@ def test_every_command_shows_examples():
     "page",
     [
         "docs/methods/msp.md",
+        "docs/methods/ae.md",
         "docs/methods/mcdropout.md",
         "docs/methods/direct-prediction.md",
         "methods/vae_alarm/README.md",
