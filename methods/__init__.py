@@ -23,6 +23,27 @@ def register_methods(register: Register) -> None:
         trains=True,
     )
     register(
+        "standardized-maxlogit",
+        "segalarm.methods.standardized_maxlogit:StandardizedMaxLogit",
+        summary="Maximum logit, standardised over the training pixels of its class",
+        tasks=(Task.ANOMALY,),
+        trains=True,
+    )
+    register(
+        "mahalanobis",
+        "segalarm.methods.mahalanobis:Mahalanobis",
+        summary="Mahalanobis distance of features to the nearest class of training",
+        tasks=(Task.ANOMALY,),
+        trains=True,
+    )
+    register(
+        "knn",
+        "segalarm.methods.knn:KNN",
+        summary="Distance of normalised features to their k-th nearest of training",
+        tasks=(Task.ANOMALY,),
+        trains=True,
+    )
+    register(
         "mcdropout",
         "segalarm.methods.mcdropout:MCDropout",
         summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",

@@ -29,6 +29,9 @@ def test_every_command_shows_examples():
     [
         "docs/methods/msp.md",
         "docs/methods/ae.md",
+        "docs/methods/standardized-maxlogit.md",
+        "docs/methods/mahalanobis.md",
+        "docs/methods/knn.md",
         "docs/methods/mcdropout.md",
         "docs/methods/direct-prediction.md",
         "methods/vae_alarm/README.md",

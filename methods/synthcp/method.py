@@ -30,6 +30,7 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
+from segalarm.methods.features import published_scales
 from segalarm.methods.synthcp import comparison, synthesis
 from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
 from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head
@@ -78,10 +79,9 @@ class SynthCP(Method):
         """The published schedules, or sizes for two cores."""
         seen = comparison.defaults(preset, protocol, dataset)
         if preset is Preset.FULL:
-            streets = dataset.name.startswith("streethazards")
+            scales = published_scales(preset, dataset)
             city = {"upsampling": "more", "epochs": 50, "decay": 0.0, "batch_size": 12}
-            scales = (300, 375, 450, 525, 600) if streets else ()
-            return {"cgan": {} if streets else city, "scales": scales, "comparison": seen}
+            return {"cgan": {} if scales else city, "scales": scales, "comparison": seen}
         if preset is Preset.SMOKE:
             sizes = synthesis.SMOKE
         else:
