@@ -381,6 +381,7 @@ def _look_up(request: Request, cell: Cell) -> None:
             record = Record.load(file)
         except BenchError:  # damaged or of an old schema: the run writes it anew
             continue
-        finished = record.status != "failed" and record.provenance.code_hash == cell.code
+        # What made an earlier run skip it (a package that was not installed, say) is gone.
+        finished = record.status == "ok" and record.provenance.code_hash == cell.code
         if finished or request.rerun == "never":
             cell.state, cell.record = "cached", file

@@ -321,6 +321,8 @@ def test_a_need_that_the_segmenter_lacks_is_a_skip(go, monkeypatch):
     outcome = go("maxlogit", "msp")
     assert states(outcome) == {("maxlogit", 0): "skipped", ("msp", 0): "ok"}
     assert outcome.cells[0].reason == "no logits here"
+    monkeypatch.setattr(Watched, "lacks", lambda self, needs: None)
+    assert states(go("maxlogit", "msp")) == {("maxlogit", 0): "ok", ("msp", 0): "cached"}
 
 
 def test_a_dry_run_lists_folds_and_predictions(go):
