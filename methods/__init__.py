@@ -23,6 +23,12 @@ def register_methods(register: Register) -> None:
         trains=True,
     )
     register(
+        "msp-crf",
+        "segalarm.methods.msp_crf:MSPCRF",
+        summary="Maximum probability after a dense CRF on the softmax (needs the extra crf)",
+        tasks=(Task.ANOMALY,),
+    )
+    register(
         "standardized-maxlogit",
         "segalarm.methods.standardized_maxlogit:StandardizedMaxLogit",
         summary="Maximum logit, standardised over the training pixels of its class",

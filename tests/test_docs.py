@@ -29,6 +29,7 @@ def test_every_command_shows_examples():
     [
         "docs/methods/msp.md",
         "docs/methods/ae.md",
+        "docs/methods/msp-crf.md",
         "docs/methods/standardized-maxlogit.md",
         "docs/methods/mahalanobis.md",
         "docs/methods/knn.md",
