@@ -57,6 +57,12 @@ def register_methods(register: Register) -> None:
         trains=True,
     )
     register(
+        "ensemble",
+        "segalarm.methods.ensemble:Ensemble",
+        summary="Deep ensemble: uncertainty over segmenters of several seeds",
+        tasks=PIXEL,
+    )
+    register(
         "direct-prediction",
         "segalarm.methods.direct_prediction:DirectPrediction",
         summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",

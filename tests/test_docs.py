@@ -34,6 +34,7 @@ def test_every_command_shows_examples():
         "docs/methods/mahalanobis.md",
         "docs/methods/knn.md",
         "docs/methods/mcdropout.md",
+        "docs/methods/ensemble.md",
         "docs/methods/direct-prediction.md",
         "methods/vae_alarm/README.md",
         "methods/synthcp/README.md",
