@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -252,7 +252,7 @@ class Needs:
     Attributes:
         monte_carlo: numbers of stochastic passes whose statistics are wanted.
         branch: whether to give what a confidence branch reads.
-        ensemble: members whose probabilities are wanted.
+        ensemble: members whose probabilities are wanted; the run trains them, segmenters of other seeds.
     """
 
     logits: bool = False
@@ -271,6 +271,11 @@ class Needs:
             self.monte_carlo | other.monte_carlo,
             max(self.ensemble, other.ensemble),
         )
+
+    @property
+    def of_one(self) -> Needs:
+        """What of it one segmenter is asked for: an ensemble's share is its probabilities."""
+        return replace(self, probabilities=self.probabilities or self.ensemble > 0, ensemble=0)
 
 
 @dataclass(frozen=True)
@@ -304,7 +309,7 @@ class Prediction:
         branch: float32 (C, *reduced) each: the feature maps that a confidence branch of this segmenter reads
             (TCP); how many, and of which layers, the segmenter decides.
         monte_carlo: statistics a wanted number of passes.
-        members: float32 (M, L, *spatial), the softmax of every ensemble member.
+        members: float32 (M, L, *spatial), the softmax of every ensemble member, the segmenter's own first.
     """
 
     labels: torch.Tensor

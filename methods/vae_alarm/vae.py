@@ -23,7 +23,7 @@ from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Config, Context, Labels, Sample
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
-from segalarm.methods.labels import one_hot
+from segalarm.methods.labels import one_hot, resized
 from torch import Tensor, nn
 
 WEIGHTS = "vae.safetensors"
@@ -167,13 +167,6 @@ class ShapeModel:
 
     def _seen(self, labels: Tensor) -> Tensor:
         return resized(labels.to(self.device), self.size)
-
-
-def resized(labels: Tensor, size: Size) -> Tensor:
-    """int64 (B, *spatial) to (B, *size), by nearest neighbour."""
-    if labels.shape[1:] == size:
-        return labels
-    return F.interpolate(labels[:, None].float(), size, mode="nearest-exact")[:, 0].long()
 
 
 def train_vae(config: VAEConfig, folder: Path, context: Context) -> None:
