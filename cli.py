@@ -236,6 +236,7 @@ def make_request(options: dict[str, Any]) -> Request:
         rerun=options.get("rerun", "missing"),
         options=parse_options(options["sets"], options["config"]),
         sweeps=parse_sweeps(options["sweeps"]),
+        tune_on=options.get("tune_on"),
     )
 
 
@@ -248,6 +249,11 @@ def make_request(options: dict[str, Any]) -> Request:
 @run_options
 @click.option("--records", type=click.Path(path_type=Path), help="Where records go; otherwise the workspace.")
 @click.option("--rerun", type=click.Choice(["never", "missing", "always"]), default="missing")
+@click.option(
+    "--tune-on",
+    type=click.Choice(["validation"]),
+    help="Choose swept options, or else those a method leaves open, on this split, and run the best alone.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
 def run(**options: Any) -> None:
     """Run methods on data sets."""

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Protocol, Sample, Scores, Task
+from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Mask, Protocol, Sample, Scores, Task
 from segalarm.benchmark.metrics import (
     CalibrationState,
     QualityTable,
@@ -81,6 +81,26 @@ def make_evaluator(task: Task, info: DatasetInfo, protocol: Protocol) -> Evaluat
     return ImageFailureEvaluator(info, protocol)
 
 
+def anomalies(sample: Sample) -> tuple[Mask, Mask]:
+    """Which pixels are anomalous, and which are scored.
+
+    Raises:
+        BenchError: the sample has no such mask.
+    """
+    truth = sample.truth
+    if truth.anomaly is None:
+        raise BenchError(
+            f"sample '{sample.key}' has no anomaly mask, so anomaly segmentation cannot be scored"
+        )
+    return truth.anomaly, truth.valid
+
+
+def errors(sample: Sample, prediction: Labels) -> tuple[Mask, Mask]:
+    """Which pixels are predicted wrongly (Eq. 7), and which are scored."""
+    label = sample.truth.label
+    return prediction != label, sample.truth.valid & (label != VOID)
+
+
 class AnomalyEvaluator(Evaluator):
     """FPR95, AUROC and AUPR of anomalous against other valid pixels (paper, Section 4.2)."""
 
@@ -89,12 +109,7 @@ class AnomalyEvaluator(Evaluator):
 
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
         """Rank the sample's valid pixels."""
-        truth = sample.truth
-        if truth.anomaly is None:
-            raise BenchError(
-                f"sample '{sample.key}' has no anomaly mask, so anomaly segmentation cannot be scored"
-            )
-        self._state.update(sample.key, pixel_scores(sample, scores), truth.anomaly, truth.valid)
+        self._state.update(sample.key, pixel_scores(sample, scores), *anomalies(sample))
 
     def result(self) -> Evaluation:
         """Both aggregations."""
@@ -118,9 +133,7 @@ class PixelFailureEvaluator(Evaluator):
 
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
         """Rank the sample's labelled pixels; an error is a positive."""
-        label = sample.truth.label
-        valid = sample.truth.valid & (label != VOID)
-        wrong = prediction != label
+        wrong, valid = errors(sample, prediction)
         ordering = order(pixel_scores(sample, scores), wrong, valid)
         self._state.add(sample.key, ordering)
         self._risks[sample.key] = risk(ordering)

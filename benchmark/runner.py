@@ -8,10 +8,9 @@ import subprocess
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,17 @@ from typing import Any
 import torch
 from segalarm.benchmark.errors import BenchError, DataMissingError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
-from segalarm.benchmark.interfaces import VOID, Item, Labels, Needs, Sample, Scores
-from segalarm.benchmark.loading import load_batches, to_batch
+from segalarm.benchmark.interfaces import VOID, Labels, Sample, Scores
 from segalarm.benchmark.metrics import ConfusionState
 from segalarm.benchmark.plan import Cell, Group, groups
 from segalarm.benchmark.plugins import Registry
 from segalarm.benchmark.record import Git, Plugin, Provenance, Record
 from segalarm.benchmark.request import Request
-from segalarm.benchmark.stages import Stages, Track, check_classes, stages_of
+from segalarm.benchmark.scoring import scored
+from segalarm.benchmark.stages import Stages, Track, stages_of
 from segalarm.benchmark.store import Store
+from segalarm.benchmark.tuning import facts as how_chosen
+from segalarm.benchmark.tuning import tune
 
 LIBRARIES = (
     "torch",
@@ -39,7 +40,6 @@ LIBRARIES = (
     "scipy",
     "lightning-fabric",
 )
-BATCH = 4
 BACKLOG = 16
 """Updates of metrics that may wait while the segmenter goes on; each holds an image and its scores."""
 LESS_MEMORY = (
@@ -101,6 +101,9 @@ def describe(request: Request, registry: Registry, say: Callable[[str], None]) -
         if waiting:
             for stage, made in stages_of(group, store):
                 say(f"  {'cached ' if made else 'to make'}  {stage}")
+            tuned = next((cell.identity.tuned for cell in group.waiting if cell.identity.tuned), None)
+            if tuned is not None:
+                say(f"  to make  one pass over {tuned.n_samples} images of {tuned.split}, to choose options")
             say(f"  to make  one pass over the test images, for {waiting} of {len(group.cells)} records")
     return outcome
 
@@ -136,48 +139,6 @@ def pick_device(name: str) -> str:
     return name
 
 
-def scored(
-    stages: Stages, samples: Sequence[Sample], cells: Sequence[Cell]
-) -> Iterator[tuple[Sample, Labels, list[tuple[Cell, Scores | Exception]]]]:
-    """Samples with the segmenter's labels and every cell's answer, in one pass.
-
-    A cell that has raised or failed is asked no more; its last answer is the exception.
-    """
-    group, info = stages.group, stages.group.data.dataset.info
-    needs = reduce(Needs.__or__, (cell.method.needs() for cell in cells), Needs())
-    contexts = {id(cell): stages.scoring(cell) for cell in cells}
-    # Features and volumes are too large for more than one at a time.
-    size = 1 if needs.features or info.ndim == 3 else BATCH
-    batches: Iterable[list[Sample]] = load_batches(samples, size, stages.request.workers)
-    active = list(cells)
-    stages.timings["predict"] = 0.0
-    for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
-        began = time.perf_counter()
-        predictions = group.network.model.predict(
-            to_batch(batch, stages.device), [sample.key for sample in batch], needs, group.seed
-        )
-        for prediction in predictions:
-            check_classes(prediction, group.train.dataset.info, group.network.name)
-        labels = [prediction.labels.cpu().numpy() for prediction in predictions]
-        stages.timings["predict"] += time.perf_counter() - began
-        items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
-        answers: list[list[tuple[Cell, Scores | Exception]]] = [[] for _ in batch]
-        active = [cell for cell in active if cell.state == "to run"]
-        for cell in list(active):
-            began = time.perf_counter()
-            try:
-                found: list[Any] = cell.method.score(items, contexts[id(cell)])
-                if len(found) != len(batch):
-                    raise BenchError(f"{cell.entry.name} gave {len(found)} scores for {len(batch)} images")
-            except Exception as error:
-                active.remove(cell)
-                found = [error] * len(batch)
-            cell.score_seconds += time.perf_counter() - began
-            for place, answer in zip(answers, found, strict=True):
-                place.append((cell, answer))
-        yield from zip(batch, labels, answers, strict=True)
-
-
 class _Pass:
     """One group: its segmenter, and one pass over the test set for all its waiting cells."""
 
@@ -195,6 +156,7 @@ class _Pass:
         if self.group.waiting:
             try:
                 self.stages.segmenter()
+                self._tune()
                 for cell in self.group.waiting:
                     self._fit(cell)
                 self.stages.fitted()
@@ -206,6 +168,16 @@ class _Pass:
             cell.unload()
             if cell.state == "skipped":
                 cell.record = self._record(cell, None).save(self.request.record_folder)
+
+    def _tune(self) -> None:
+        """Choose options on held-out data, where that was asked for."""
+        open_to_choice = [cell for cell in self.group.waiting if cell.candidates]
+        if not open_to_choice:
+            return
+        start = time.perf_counter()
+        for cell, error in tune(self.stages, open_to_choice):
+            self._fail(cell, error)
+        self.stages.timings["tune"] = time.perf_counter() - start
 
     def _fit(self, cell: Cell) -> None:
         try:
@@ -280,7 +252,7 @@ class _Pass:
                 cell.reason += f". Its record is not written: {unwritable}"
 
     def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
-        group, facts = self.group, dict(extra or {})
+        group, facts = self.group, how_chosen(cell) | dict(extra or {})
         if found is not None and self.confusion is not None:
             iou = self.confusion.per_class()
             names = group.data.dataset.info.classes

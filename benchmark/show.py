@@ -20,7 +20,8 @@ from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Sample, Sco
 from segalarm.benchmark.plan import Cell, Group, groups
 from segalarm.benchmark.plugins import Registry
 from segalarm.benchmark.request import Request
-from segalarm.benchmark.runner import pick_device, scored
+from segalarm.benchmark.runner import pick_device
+from segalarm.benchmark.scoring import scored
 from segalarm.benchmark.stages import Stages, Track
 from segalarm.benchmark.store import Store
 

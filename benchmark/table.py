@@ -12,6 +12,7 @@ from segalarm.benchmark.interfaces import Preset, Protocol
 from segalarm.benchmark.record import Record
 from segalarm.benchmark.tables.caption import caption, measured_facts, published_facts
 from segalarm.benchmark.tables.cells import mark_best, measure
+from segalarm.benchmark.tables.choices import choices
 from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Source, Table
 from segalarm.benchmark.tables.grouping import Setting, group_records, runs_of
 from segalarm.benchmark.tables.render import FORMATS, render
@@ -229,7 +230,7 @@ class _Builder:
             lines.append(self._line(label, row.method, True, numbers, records, columns))
         shows_published = any(column.source == "published" for column in columns)
         if known and known.footnote and shows_published:
-            lines[0] = replace(lines[0], notes=(f"Published: {known.footnote}",))
+            lines[0] = replace(lines[0], notes=(f"Published: {known.footnote}", *lines[0].notes))
         return lines
 
     def _line(
@@ -249,7 +250,7 @@ class _Builder:
                 cells.append(Cell("empty") if value is None else Cell("value", value=value))
             else:
                 cells.append(measure(records, column, self.spec.decimals) if records else Cell("not run"))
-        return Line(label, method, published, tuple(cells))
+        return Line(label, method, published, tuple(cells), choices(records))
 
     def _block(self, facts: dict[str, Any], columns: Sequence[Column], lines: Sequence[Line]) -> Block:
         marked = mark_best(lines, columns, self.spec.decimals)

@@ -1,0 +1,58 @@
+"""One pass of a segmenter over samples, for all methods of a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
+from typing import Any
+
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import Item, Labels, Needs, Sample, Scores
+from segalarm.benchmark.loading import load_batches, to_batch
+from segalarm.benchmark.plan import Cell
+from segalarm.benchmark.stages import Stages, check_classes
+
+BATCH = 4
+
+
+def scored(
+    stages: Stages, samples: Sequence[Sample], cells: Sequence[Cell]
+) -> Iterator[tuple[Sample, Labels, list[tuple[Cell, Scores | Exception]]]]:
+    """Samples with the segmenter's labels and every cell's answer, in one pass.
+
+    A cell that has raised or failed is asked no more; its last answer is the exception.
+    """
+    group, info = stages.group, stages.group.data.dataset.info
+    needs = reduce(Needs.__or__, (cell.method.needs() for cell in cells), Needs())
+    contexts = {id(cell): stages.scoring(cell) for cell in cells}
+    # Features and volumes are too large for more than one at a time.
+    size = 1 if needs.features or info.ndim == 3 else BATCH
+    batches: Iterable[list[Sample]] = load_batches(samples, size, stages.request.workers)
+    active = list(cells)
+    stages.timings["predict"] = 0.0
+    for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
+        began = time.perf_counter()
+        predictions = group.network.model.predict(
+            to_batch(batch, stages.device), [sample.key for sample in batch], needs, group.seed
+        )
+        for prediction in predictions:
+            check_classes(prediction, group.train.dataset.info, group.network.name)
+        labels = [prediction.labels.cpu().numpy() for prediction in predictions]
+        stages.timings["predict"] += time.perf_counter() - began
+        items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
+        answers: list[list[tuple[Cell, Scores | Exception]]] = [[] for _ in batch]
+        active = [cell for cell in active if cell.state == "to run"]
+        for cell in list(active):
+            began = time.perf_counter()
+            try:
+                found: list[Any] = cell.method.score(items, contexts[id(cell)])
+                if len(found) != len(batch):
+                    raise BenchError(f"{cell.entry.name} gave {len(found)} scores for {len(batch)} images")
+            except Exception as error:
+                active.remove(cell)
+                found = [error] * len(batch)
+            cell.score_seconds += time.perf_counter() - began
+            for place, answer in zip(answers, found, strict=True):
+                place.append((cell, answer))
+        yield from zip(batch, labels, answers, strict=True)

@@ -1,0 +1,77 @@
+"""Tables 3 and 4: aggregations, and how an option's value was found."""
+
+import json
+from pathlib import Path
+
+import pytest
+from segalarm.benchmark.record import Tuned, read_records
+from segalarm.benchmark.table import build_table, render
+from segalarm.benchmark.tables.paper import TABLE3, TABLE4
+
+FOLDER = Path(__file__).parents[2] / "results" / "records"
+
+
+@pytest.fixture(scope="module")
+def records():
+    return [r for r in read_records(FOLDER) if r.identity.dataset == "streethazards"]
+
+
+@pytest.fixture(scope="module")
+def synthcp(records):
+    return next(r for r in records if r.identity.method_config.get("t") == 0.999)
+
+
+def rows(text, *words):
+    return [
+        [cell.strip().strip("*") for cell in line.split("|")[1:-1]]
+        for line in text.splitlines()
+        if line.startswith("|") and all(word in line for word in words)
+    ]
+
+
+@pytest.mark.parametrize("aggregation", ["per-image", "pooled"])
+def test_either_aggregation_is_printed_from_every_record(records, aggregation):
+    table = build_table(TABLE3, records, variant="camvid", aggregation=aggregation)
+    msp = next(r for r in records if r.identity.method == "msp")
+    found = json.loads(render(table, "json"))
+    cells = [cell for cell in found if (cell["method"], cell["source"]) == ("msp", "measured")]
+    assert {cell["metric"]: cell["value"] for cell in cells} == {
+        name: pytest.approx(100 * msp.metrics[aggregation][name]) for name in ("FPR95", "AUROC", "AUPR")
+    }
+    assert {cell["aggregation"] for cell in cells} == {aggregation}
+    assert msp.metrics["per-image"]["AUPR"] != msp.metrics["pooled"]["AUPR"]
+    measured = render(table).split("variant camvid")[1]
+    assert f"FPR95, AUROC, AUPR {aggregation}" in measured
+
+
+def tuned(record, seed, value, reason=None):
+    options = {"t": [0.8, 0.9]}
+    chosen = Tuned(split="validation", n_samples=24, samples_hash="0", options=options)
+    config = {**record.identity.method_config, "t": value}
+    identity = record.identity.model_copy(update={"tuned": chosen, "method_config": config, "seed": seed})
+    trials = [{"t": 0.8, "AP-Error": 0.4}, {"t": 0.9, "AP-Error": 0.5}]
+    how = {"chosen": {"t": value}, "split": "validation", "images": 24, "metric": "AP-Error"}
+    how |= {"aggregation": "per-image", "reason": reason, "trials": trials}
+    return record.model_copy(update={"identity": identity, "extra": {"tuning": how}})
+
+
+def test_values_compared_on_the_test_split_have_a_footnote(synthcp):
+    compared = {"compared": {"split": "test", "options": {"t": [0.8, 0.9, 0.99, 0.999, 1.0]}}}
+    swept = synthcp.model_copy(update={"extra": compared})
+    for spec, label in ((TABLE3, "SynthCP [1]"), (TABLE4, "0.999 [1]")):
+        text = render(build_table(spec, [swept], variant="camvid")).split("variant camvid")[1]
+        assert label in text
+        assert "[1] 5 values of t were compared on the test split: to take the best of them" in text
+        plain = render(build_table(spec, [synthcp], variant="camvid"))
+        assert "were compared" not in plain
+
+
+def test_a_value_chosen_on_held_out_data_has_a_row_of_its_own_whatever_the_seeds_chose(synthcp):
+    why = "the split holds no anomalous pixel"
+    chosen = [tuned(synthcp, 0, 0.999, why), tuned(synthcp, 1, 0.9, why), tuned(synthcp, 2, 0.9, why)]
+    text = render(build_table(TABLE3, [synthcp, *chosen], variant="camvid")).split("variant camvid")[1]
+    (row,) = rows(text, "synthcp (t=tuned on validation)")
+    assert "(n=3)" in row[1]
+    assert len(rows(text, "SynthCP")) == 1
+    assert "Seed 0: t=0.999, best of 2 by AP-Error (per-image) on 24 images of validation, since" in text
+    assert "Seed 1, 2: t=0.9, best of 2" in text
