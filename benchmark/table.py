@@ -15,6 +15,7 @@ from segalarm.benchmark.tables.cells import mark_best, measure
 from segalarm.benchmark.tables.choices import choices
 from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Source, Table
 from segalarm.benchmark.tables.grouping import Setting, group_records, runs_of
+from segalarm.benchmark.tables.published import read_published
 from segalarm.benchmark.tables.render import FORMATS, render
 from segalarm.benchmark.tables.spec import Metric, RowSpec, Section, TableSpec
 
@@ -139,6 +140,7 @@ class _Builder:
         beside += [self._published(section, segmenter) for segmenter in missing]
         places = {name: place for place, name in enumerate(self.spec.segmenters)}
         beside.sort(key=lambda block: places[block.facts["segmenter"]])
+        beside += self._later(section)
         if not below and not self.records and self.dataset not in (None, self.spec.release):
             below.append(self._nothing(section))
         return [block for block in [*beside, *below] if block.lines]
@@ -180,6 +182,28 @@ class _Builder:
             for line in self._lines(section, segmenter, row, [], columns)
         ]
         return self._block(facts, columns, lines)
+
+    def _later(self, section: Section) -> list[Block]:
+        """Numbers of later work, as printed there: other networks, so none is best."""
+        rows = [row for row in read_published(self.spec.later) if row.task is section.task]
+        columns = [
+            Column(replace(metric, aggregation="as printed"), "published") for metric in section.metrics
+        ]
+        lines = []
+        for row in rows:
+            how = f"Aggregation: {row.aggregation or 'not known'}."
+            line = self._line(row.label, row.method, False, row.values, (), columns)
+            lines.append(
+                replace(line, notes=(" ".join(filter(None, [f"{row.source}.", how, row.footnote])),))
+            )
+        facts = {
+            "section": f"later work: {section.title}",
+            "task": section.task.value,
+            "dataset": self.spec.release,
+            "segmenter": None,
+            "origin": "published by others, with networks of their own",
+        }
+        return [Block(caption(facts, columns), facts, tuple(columns), tuple(lines))] if lines else []
 
     def _nothing(self, section: Section) -> Block:
         columns = self._columns(section, ("measured",))

@@ -75,3 +75,16 @@ def test_a_value_chosen_on_held_out_data_has_a_row_of_its_own_whatever_the_seeds
     assert len(rows(text, "SynthCP")) == 1
     assert "Seed 0: t=0.999, best of 2 by AP-Error (per-image) on 24 images of validation, since" in text
     assert "Seed 1, 2: t=0.9, best of 2" in text
+
+
+def test_later_work_stands_apart_with_its_source_and_aggregation():
+    text = render(build_table(TABLE3, []))
+    paper, later = text.split("later work: ")
+    assert "DMLNet" not in paper
+    assert [row[1:] for row in rows(later, "DMLNet")] == [["17.3", "", "14.7"]]
+    assert rows(later, "cDNP")[0][3] == "46.2"
+    assert rows(later, "NFlowJS")[0][3] == "22.2"
+    assert "Galesso et al." in later
+    assert later.count("Aggregation: ") == 3
+    assert "**" not in later
+    assert "later work" not in render(build_table(TABLE4, []))
