@@ -169,7 +169,7 @@ class Record(Part):
 
     Attributes:
         reason: why the run was skipped or failed.
-        metrics: aggregation ("per-image", "pooled", "per-class") -> metric -> value.
+        metrics: aggregation ("per-image", "pooled", "per-class", "per-component") -> metric -> value.
         error_bounds: metric -> how far its pooled value may be off.
         intervals: aggregation -> metric -> 95% interval (low, high) over images.
         per_class: metric -> class -> value.

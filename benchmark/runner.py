@@ -188,8 +188,9 @@ class _Pass:
     def _score(self) -> None:
         """One pass over the test set; scores meet ground truth in the evaluators alone."""
         group, info = self.group, self.group.data.dataset.info
+        scratch = self.stages.store.scratch
         evaluators = {
-            id(cell): make_evaluator(cell.identity.task, info, self.request.protocol)
+            id(cell): make_evaluator(cell.identity.task, info, self.request.protocol, scratch)
             for cell in group.waiting
         }
         if not evaluators:
@@ -253,6 +254,8 @@ class _Pass:
 
     def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
         group, facts = self.group, how_chosen(cell) | dict(extra or {})
+        if found is not None:
+            facts |= found.facts
         if found is not None and self.confusion is not None:
             iou = self.confusion.per_class()
             names = group.data.dataset.info.classes

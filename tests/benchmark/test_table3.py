@@ -88,3 +88,15 @@ def test_later_work_stands_apart_with_its_source_and_aggregation():
     assert later.count("Aggregation: ") == 3
     assert "**" not in later
     assert "later work" not in render(build_table(TABLE4, []))
+
+
+def test_components_are_printed_beside_the_others_whatever_the_aggregation(synthcp):
+    metrics = {**synthcp.metrics, "per-component": {"sIoU": 0.25, "PPV": float("nan"), "F1": 0.125}}
+    record = synthcp.model_copy(update={"metrics": metrics})
+    for aggregation in (None, "pooled"):
+        table = build_table(TABLE3, [record], variant="camvid", aggregation=aggregation, all_metrics=True)
+        text = render(table).split("variant camvid")[1]
+        assert "sIoU, PPV, F1 per-component" in text
+        (row,) = rows(text, "SynthCP")
+        assert row[4:] == ["25.0", "undefined [1]", "12.5"]
+    assert "sIoU" not in render(build_table(TABLE3, [record], variant="camvid"))
