@@ -300,6 +300,65 @@ def show(samples: tuple[str, ...], out: Path, **options: Any) -> None:
 
 
 @main.command(
+    epilog=examples("bench export --method msp,energy --dataset streethazards-mini --format smiyc --out maps")
+)
+@run_options
+@click.option(
+    "--format", "layout", type=click.Choice(["smiyc"]), default="smiyc", help="Of SegmentMeIfYouCan."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder that maps go into.")
+def export(layout: str, out: Path, **options: Any) -> None:
+    """Write anomaly score maps of the test split for other tools, HDF5 files in anomaly_p/METHOD/DATASET."""
+    request = make_request(options)
+    from segalarm.benchmark.outside import export as write
+    from segalarm.benchmark.progress import track
+
+    for folder in write(request, load_registry(), out, track, click.echo):
+        click.echo(str(folder))
+
+
+@main.command(
+    epilog=examples(
+        "bench score --scores maps/anomaly_p/msp --dataset streethazards-mini --name msp-elsewhere",
+        "bench score --scores maps/anomaly_p/mine --dataset streethazards-mini --segmenter lite0",
+    )
+)
+@click.option("--scores", type=click.Path(path_type=Path), required=True, help="Maps as bench export writes.")
+@click.option("--dataset", required=True)
+@click.option("--name", help="What the record calls the method; otherwise its folder's name.")
+@click.option(
+    "--segmenter", help="Whose predictions the maps were made of: puts them into its grid of a table."
+)
+@click.option("--train-dataset", help="What that was trained on, where it is another data set.")
+@click.option("--variant", multiple=True, help="NAME or DATASET=NAME, for a tree that is not the release.")
+@click.option("--preset", type=click.Choice([p.value for p in Preset]))
+@click.option("--protocol", type=click.Choice([p.value for p in Protocol]), default="official")
+@click.option("--seed", default="0", help="A number that tells several runs of one method apart.")
+@click.option("--data", multiple=True, help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
+@click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
+@click.option(
+    "--records", type=click.Path(path_type=Path), help="Where the record goes; otherwise the workspace."
+)
+def score(scores: Path, name: str | None, **options: Any) -> None:
+    """Judge anomaly score maps that were made elsewhere; leaves a record that tables show like any other."""
+    from segalarm.benchmark.outside import score as judge
+    from segalarm.benchmark.progress import track
+    from tabulate import tabulate
+
+    absent = dict.fromkeys(("train_segmenter", "task", "segmenter_seed", "checkpoint", "config"))
+    fixed = {"method": "all", "device": "cpu", "precision": "32", "sets": (), "sweeps": ()}
+    request = make_request(options | absent | fixed)
+    record, file = judge(request, load_registry(), scores, name, track)
+    rows = [
+        {"": how, **{metric: f"{100 * value:.2f}" for metric, value in values.items()}}
+        for how, values in record.metrics.items()
+    ]
+    click.echo(f"{record.identity.method} on {record.identity.dataset}, percent:")
+    click.echo(tabulate(rows, headers="keys", disable_numparse=True))
+    click.echo(f"record: {file}")
+
+
+@main.command(
     epilog=examples(
         "bench table 3", "bench table 1 --variant camvid --format latex", "bench table 1 --per-class"
     )

@@ -291,8 +291,10 @@ def ranking_result(state: RankingState, names: dict[str, str], nothing: str) -> 
     """
     per_image, pooled = state.compute()
     if per_image.images == 0:
+        keys = state.per_image().keys()
+        which = f", from '{keys[0]}' to '{keys[-1]}'" if keys else ""
         raise BenchError(
-            f"{nothing} ({pooled.positives} positive and {pooled.negatives} negative pixels in all)"
+            f"{nothing}{which} ({pooled.positives} positive and {pooled.negatives} negative pixels in all)"
         )
     images = state.per_image().values()
     return Evaluation(

@@ -21,7 +21,7 @@ from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.interfaces import VOID, Labels, Sample, Scores
 from segalarm.benchmark.metrics import ConfusionState
 from segalarm.benchmark.plan import Cell, Group, groups
-from segalarm.benchmark.plugins import Registry
+from segalarm.benchmark.plugins import Entry, Registry
 from segalarm.benchmark.record import Git, Plugin, Provenance, Record
 from segalarm.benchmark.request import Request
 from segalarm.benchmark.scoring import scored
@@ -217,8 +217,11 @@ class _Pass:
         self.stages.timings["pass"] = time.perf_counter() - start
         for cell in group.waiting:
             try:
-                record = self._record(cell, evaluators[id(cell)].result())
-                cell.record = record.save(self.request.record_folder)
+                try:
+                    found = evaluators[id(cell)].result()
+                except BenchError as error:
+                    raise BenchError(f"{group.data.dataset.root}: {error}") from error
+                cell.record = self._record(cell, found).save(self.request.record_folder)
             except Exception as error:
                 self._fail(cell, error)
             else:
@@ -273,34 +276,64 @@ class _Pass:
             status="ok" if found else cell.state,
             reason=cell.reason,
             provenance=self._provenance(cell),
-            metrics=found.metrics if found else {},
-            error_bounds=found.error_bounds if found else {},
-            intervals=found.intervals if found else {},
-            per_class=found.per_class if found else {},
-            per_image=found.per_image if found else {},
-            counts=found.counts if found else {},
+            **numbers(found),
             timings=timings,
-            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            peak_memory_bytes=peak_memory(),
             extra=facts,
         )
 
     def _provenance(self, cell: Cell) -> Provenance:
-        group = self.group
-        cuda = self.stages.device.startswith("cuda")
-        return Provenance(
-            method=Plugin(plugin=cell.entry.plugin, version=cell.entry.version),
-            dataset=Plugin(plugin=group.data.entry.plugin, version=group.data.entry.version),
-            segmenter=Plugin(plugin=group.network.entry.plugin, version=group.network.entry.version),
-            segalarm=version("segalarm"),
-            code_hash=cell.code,
-            git=git_state(),
-            libraries={name: version(name) for name in LIBRARIES},
-            python=platform.python_version(),
-            platform=platform.platform(),
+        return provenance(
+            method=supplier(cell.entry),
+            dataset=supplier(self.group.data.entry),
+            segmenter=supplier(self.group.network.entry),
+            code=cell.code,
             device=self.stages.device,
-            device_name=torch.cuda.get_device_name(self.stages.device) if cuda else cpu_name(),
             weights={**self.stages.weights, **cell.weights},
         )
+
+
+def supplier(entry: Entry) -> Plugin:
+    """Who supplied a name."""
+    return Plugin(plugin=entry.plugin, version=entry.version)
+
+
+def numbers(found: Evaluation | None) -> dict[str, Any]:
+    """The fields of a record that an evaluation fills."""
+    if found is None:
+        return {}
+    names = ("metrics", "error_bounds", "intervals", "per_class", "per_image", "counts")
+    return {name: getattr(found, name) for name in names}
+
+
+def peak_memory() -> int:
+    """The most host memory that this process has held, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def provenance(
+    method: Plugin,
+    dataset: Plugin,
+    segmenter: Plugin | None,
+    code: str,
+    device: str,
+    weights: Mapping[str, str] | None = None,
+) -> Provenance:
+    """Where a record that is made now comes from. `code`: a hash of what its numbers depend on."""
+    return Provenance(
+        method=method,
+        dataset=dataset,
+        segmenter=segmenter,
+        segalarm=version("segalarm"),
+        code_hash=code,
+        git=git_state(),
+        libraries={name: version(name) for name in LIBRARIES},
+        python=platform.python_version(),
+        platform=platform.platform(),
+        device=device,
+        device_name=torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name(),
+        weights=dict(weights or {}),
+    )
 
 
 def git_state() -> Git | None:

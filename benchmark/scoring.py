@@ -4,16 +4,46 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Item, Labels, Needs, Sample, Scores
 from segalarm.benchmark.loading import load_batches, to_batch
-from segalarm.benchmark.plan import Cell
-from segalarm.benchmark.stages import Stages, check_classes
+from segalarm.benchmark.plan import Cell, Group, groups
+from segalarm.benchmark.plugins import Registry
+from segalarm.benchmark.request import Request
+from segalarm.benchmark.stages import Stages, Track, check_classes
+from segalarm.benchmark.store import Store
 
 BATCH = 4
+
+
+def all_groups(request: Request, registry: Registry) -> list[Group]:
+    """The groups of a request that leaves no records: whatever records there are, every cell is to run.
+
+    Raises:
+        BenchError: one cannot be planned.
+    """
+    found = []
+    for group in groups(replace(request, rerun="always"), registry):
+        if isinstance(group, tuple):
+            raise group[1]
+        for _, problem in group.errors:
+            raise problem
+        found.append(group)
+    return found
+
+
+def ready(request: Request, group: Group, store: Store, device: str, track: Track) -> Stages:
+    """The stages of a group with its segmenter and every method fitted; makes what is not there yet."""
+    stages = Stages(request, group, store, device, track)
+    stages.segmenter()
+    for cell in group.waiting:
+        stages.fit(cell)
+    stages.fitted()
+    return stages
 
 
 def scored(
