@@ -374,6 +374,7 @@ def score(scores: Path, name: str | None, **options: Any) -> None:
 @click.option("--aggregation", type=click.Choice(["per-image", "pooled"]))
 @click.option("--all-metrics", is_flag=True, help="Also metrics that the paper does not print.")
 @click.option("--per-class", is_flag=True, help="Every class in place of averages over classes.")
+@click.option("--cost", is_flag=True, help="Seconds a frame and peak memory in place of metrics.")
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 @click.option("--records", type=click.Path(path_type=Path), help="Read records from here instead.")
 def table(name: str | None, style: str, workspace: Path | None, records: Path | None, **chosen: Any) -> None:
@@ -381,6 +382,8 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
     from segalarm.benchmark.record import read_records
     from segalarm.benchmark.table import build_table, render
 
+    if chosen["cost"] and chosen["per_class"]:
+        raise click.UsageError("--cost and --per-class are different tables: ask for one of them")
     folder = records or (workspace or home()) / "records"
     registry = load_registry()
     found = read_records(folder) if folder.exists() else []

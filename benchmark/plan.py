@@ -98,6 +98,8 @@ class Cell:
     weights: dict[str, str] = field(default_factory=dict)
     fit_seconds: float | None = None
     score_seconds: float = 0.0
+    metric_seconds: float = 0.0
+    device_bytes: int | None = None
 
     def unload(self) -> None:
         """Let go of what the method learned or loaded."""

@@ -175,7 +175,10 @@ class Record(Part):
         per_class: metric -> class -> value.
         per_image: sample key -> metric -> value.
         counts: images, images_skipped, positive_pixels, ...
-        timings: stage -> seconds.
+        timings: stage -> seconds. "predict" is the segmenter's share of the pass, "score" the method's own,
+            "metrics" what judging its scores took, beside the pass.
+        peak_memory_bytes: of the process until its end, on the host.
+        peak_device_bytes: while this method scored or the segmenter predicted for it, on a GPU.
         extra: facts beyond the metrics, such as the segmenter's mIoU.
     """
 
@@ -192,6 +195,7 @@ class Record(Part):
     counts: dict[str, int] = Field(default_factory=dict)
     timings: dict[str, float] = Field(default_factory=dict)
     peak_memory_bytes: NonNegativeInt | None = None
+    peak_device_bytes: NonNegativeInt | None = None
     extra: Facts = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -146,6 +146,7 @@ class _Pass:
         self.request = request
         self.group = group
         self.stages = stages
+        self.runs = 0
         self.confusion: ConfusionState | None = None
         info = group.data.dataset.info
         if group.train.dataset.info.classes == info.classes and info.classes:
@@ -195,6 +196,7 @@ class _Pass:
         }
         if not evaluators:
             return
+        self.runs = len(evaluators)
         start = time.perf_counter()
         # Metrics are computed beside the segmenter, which is at the next images already.
         ranking: deque[tuple[Cell, Future[float]]] = deque()
@@ -232,7 +234,7 @@ class _Pass:
         while len(ranking) > most:
             cell, update = ranking.popleft()
             try:
-                cell.score_seconds += update.result()
+                cell.metric_seconds += update.result()
             except Exception as error:
                 if cell.state != "failed":
                     self._fail(cell, error)
@@ -270,7 +272,8 @@ class _Pass:
         if cell.fit_seconds is not None:
             timings["fit"] = cell.fit_seconds
         if found is not None:
-            timings["score"] = cell.score_seconds
+            timings |= {"score": cell.score_seconds, "metrics": cell.metric_seconds}
+            facts["runs_in_pass"] = self.runs
         return Record(
             identity=cell.identity,
             status="ok" if found else cell.state,
@@ -279,6 +282,7 @@ class _Pass:
             **numbers(found),
             timings=timings,
             peak_memory_bytes=peak_memory(),
+            peak_device_bytes=cell.device_bytes,
             extra=facts,
         )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
+import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Item, Labels, Needs, Sample, Scores
 from segalarm.benchmark.loading import load_batches, to_batch
@@ -18,6 +19,24 @@ from segalarm.benchmark.stages import Stages, Track, check_classes
 from segalarm.benchmark.store import Store
 
 BATCH = 4
+
+
+class DevicePeak:
+    """The most memory that tensors held on a GPU since this was made; the CPU does not tell."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device if device.startswith("cuda") else None
+        if self._device is not None:
+            torch.cuda.reset_peak_memory_stats(self._device)
+
+    def read(self) -> int | None:
+        """Bytes; None on the CPU."""
+        return None if self._device is None else torch.cuda.max_memory_allocated(self._device)
+
+
+def largest(*counts: int | None) -> int | None:
+    """The largest of those that are known."""
+    return max((count for count in counts if count is not None), default=None)
 
 
 def all_groups(request: Request, registry: Registry) -> list[Group]:
@@ -62,6 +81,7 @@ def scored(
     active = list(cells)
     stages.timings["predict"] = 0.0
     for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
+        peak = DevicePeak(stages.device)
         began = time.perf_counter()
         predictions = group.network.model.predict(
             to_batch(batch, stages.device), [sample.key for sample in batch], needs, group.seed
@@ -73,7 +93,9 @@ def scored(
         items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
         answers: list[list[tuple[Cell, Scores | Exception]]] = [[] for _ in batch]
         active = [cell for cell in active if cell.state == "to run"]
+        predicted = peak.read()
         for cell in list(active):
+            peak = DevicePeak(stages.device)
             began = time.perf_counter()
             try:
                 found: list[Any] = cell.method.score(items, contexts[id(cell)])
@@ -83,6 +105,7 @@ def scored(
                 active.remove(cell)
                 found = [error] * len(batch)
             cell.score_seconds += time.perf_counter() - began
+            cell.device_bytes = largest(cell.device_bytes, predicted, peak.read())
             for place, answer in zip(answers, found, strict=True):
                 place.append((cell, answer))
         yield from zip(batch, labels, answers, strict=True)

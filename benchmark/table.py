@@ -14,6 +14,7 @@ from segalarm.benchmark.tables.caption import caption, measured_facts, published
 from segalarm.benchmark.tables.cells import mark_best, measure
 from segalarm.benchmark.tables.choices import choices
 from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Source, Table
+from segalarm.benchmark.tables.cost import COLUMNS, devices, measure_cost
 from segalarm.benchmark.tables.grouping import Setting, group_records, runs_of
 from segalarm.benchmark.tables.published import read_published
 from segalarm.benchmark.tables.render import FORMATS, render
@@ -35,6 +36,7 @@ def build_table(
     aggregation: str | None = None,
     all_metrics: bool = False,
     per_class: bool = False,
+    cost: bool = False,
 ) -> Table:
     """Fill a table.
 
@@ -48,6 +50,7 @@ def build_table(
         aggregation: "per-image" or "pooled", instead of what each metric of the pixel tasks is published in.
         all_metrics: also the metrics that the paper does not print, and the segmenter's mean IoU.
         per_class: instead of averages over classes, a grid a metric with every class.
+        cost: instead of metrics, seconds a frame and peak memory of what was measured.
 
     Raises:
         UnknownNameError: no such aggregation.
@@ -68,7 +71,7 @@ def build_table(
         and (spec.others or record.identity.method in methods)
     ]
     builder = _Builder(spec, aggregation, kept, dataset, bool(variant), all_metrics)
-    make = builder.per_class if per_class else builder.section
+    make = builder.cost if cost else builder.per_class if per_class else builder.section
     blocks = tuple(block for section in spec.sections for block in make(section))
     hints = _hints(spec, of_data, kept, dataset)
     if per_class and not blocks and not hints:
@@ -110,6 +113,26 @@ class _Builder:
             for (_, segmenter, setting), records in sorted(groups.items(), key=self._order)
             for metric in metrics
         ]
+
+    def cost(self, section: Section) -> list[Block]:
+        """A grid of costs a setting, of what was measured."""
+        done = [record for record in self.records if record.status == "ok"]
+        groups = group_records(record for record in done if record.identity.task is section.task)
+        blocks = []
+        for (_, segmenter, setting), records in sorted(groups.items(), key=self._order):
+            lines = [
+                Line(
+                    run.label,
+                    run.method,
+                    run.row is not None,
+                    tuple(measure_cost(run.records, column) for column in COLUMNS),
+                )
+                for run in runs_of(records, self.spec.rows(section.task, segmenter))
+            ]
+            facts = measured_facts(section, segmenter, setting, records, self._is_release(setting))
+            facts |= {"section": f"{section.title}, cost", "devices": devices(records)}
+            blocks.append(Block(caption(facts, COLUMNS), facts, tuple(COLUMNS), tuple(lines)))
+        return blocks
 
     def _of_classes(
         self, section: Section, metric: Metric, segmenter: str, setting: Setting, records: Sequence[Record]

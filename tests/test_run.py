@@ -65,6 +65,17 @@ def test_records_hold_both_aggregations_and_the_segmenters_iou(first, workspace)
     assert "mIoU" in records[0]["extra"]["segmenter"]
 
 
+def test_the_cost_of_a_frame_is_in_the_record_and_in_a_table(first, workspace):
+    records = [json.loads(file.read_text()) for file in (workspace / "records").glob("*mcdropout*.json")]
+    for stage in ("predict", "score", "metrics"):
+        assert records[0]["timings"][stage] > 0
+    assert records[0]["extra"]["runs_in_pass"] == 5
+    text = bench("table", 3, "--cost", "--workspace", workspace).output
+    assert "| entropy " in text
+    assert "s a frame" in text
+    assert bench("table", 3, "--cost", "--per-class", "--workspace", workspace).exit_code == 2
+
+
 def test_an_unknown_method_gives_the_nearest_name_and_no_traceback(workspace):
     result = run(workspace, "--method", "mspp")
     assert result.exit_code == 2

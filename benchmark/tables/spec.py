@@ -18,12 +18,14 @@ class Metric:
     Attributes:
         aggregation: the one that the paper prints: "per-image", "pooled" or "per-class".
         undefined: a footnote that says when it has no value.
+        decimals: as printed; None for those of its table.
     """
 
     name: str
     higher_is_better: bool
     aggregation: str
     undefined: str = ""
+    decimals: int | None = None
 
     @property
     def label(self) -> str:

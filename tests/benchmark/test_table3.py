@@ -100,3 +100,34 @@ def test_components_are_printed_beside_the_others_whatever_the_aggregation(synth
         (row,) = rows(text, "SynthCP")
         assert row[4:] == ["25.0", "undefined [1]", "12.5"]
     assert "sIoU" not in render(build_table(TABLE3, [record], variant="camvid"))
+
+
+def costly(record, seed=0, runs=1, **timings):
+    identity = record.identity.model_copy(update={"seed": seed, "n_samples": 10})
+    memory = {"peak_memory_bytes": 3 * 2**30, "peak_device_bytes": 2**29}
+    extra = {"runs_in_pass": runs} if runs else {}
+    return record.model_copy(
+        update={"identity": identity, "timings": timings, "extra": extra, **memory, "intervals": {}}
+    )
+
+
+def test_cost_is_seconds_a_frame_and_peak_memory(synthcp):
+    record = costly(synthcp, predict=2.0, score=0.5, metrics=9.0, fit=99.0)
+    text = render(build_table(TABLE3, [record], variant="camvid", cost=True))
+    (row,) = rows(text, "SynthCP")
+    assert row == ["SynthCP", "0.2500", "0.0500", "3072", "512"]
+    assert synthcp.provenance.device_name in text
+    assert "AUROC" not in text
+    cells = json.loads(render(build_table(TABLE3, [record], variant="camvid", cost=True), "json"))
+    assert {cell["metric"]: cell["value"] for cell in cells}["s a frame"] == pytest.approx(0.25)
+
+
+def test_costs_of_several_seeds_are_averaged_and_a_shared_pass_is_named(synthcp):
+    seeds = [costly(synthcp, seed, 5, predict=seed + 1.0, score=0.0, metrics=0.0) for seed in (0, 1)]
+    text = render(build_table(TABLE3, seeds, variant="camvid", cost=True))
+    (row,) = rows(text, "SynthCP")
+    assert row[1] == "0.1500 ± 0.0707 (n=2) [1]"
+    assert "pass was shared by 5 runs" in text
+    older = render(build_table(TABLE3, [costly(synthcp, runs=None, score=1.0)], variant="camvid", cost=True))
+    assert "With the time that its metrics took" in older
+    assert "an unknown number of runs" in older
