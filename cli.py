@@ -243,6 +243,7 @@ def make_request(options: dict[str, Any]) -> Request:
         rerun=options.get("rerun", "missing"),
         options=parse_options(options["sets"], options["config"]),
         sweeps=parse_sweeps(options["sweeps"]),
+        tune_on=options.get("tune_on"),
     )
 
 
@@ -263,6 +264,11 @@ def registered(workspace: Path, checkpoint: Path | None) -> Path | None:
 @run_options
 @click.option("--records", type=click.Path(path_type=Path), help="Where records go; otherwise the workspace.")
 @click.option("--rerun", type=click.Choice(["never", "missing", "always"]), default="missing")
+@click.option(
+    "--tune-on",
+    type=click.Choice(["validation"]),
+    help="Choose swept options, or else those a method leaves open, on this split, and run the best alone.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would run.")
 def run(**options: Any) -> None:
     """Run methods on data sets."""
@@ -338,6 +344,65 @@ def show(samples: tuple[str, ...], out: Path, **options: Any) -> None:
 
 
 @main.command(
+    epilog=examples("bench export --method msp,energy --dataset streethazards-mini --format smiyc --out maps")
+)
+@run_options
+@click.option(
+    "--format", "layout", type=click.Choice(["smiyc"]), default="smiyc", help="Of SegmentMeIfYouCan."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The folder that maps go into.")
+def export(layout: str, out: Path, **options: Any) -> None:
+    """Write anomaly score maps of the test split for other tools, HDF5 files in anomaly_p/METHOD/DATASET."""
+    request = make_request(options)
+    from segalarm.benchmark.outside import export as write
+    from segalarm.benchmark.progress import track
+
+    for folder in write(request, load_registry(), out, track, click.echo):
+        click.echo(str(folder))
+
+
+@main.command(
+    epilog=examples(
+        "bench score --scores maps/anomaly_p/msp --dataset streethazards-mini --name msp-elsewhere",
+        "bench score --scores maps/anomaly_p/mine --dataset streethazards-mini --segmenter lite0",
+    )
+)
+@click.option("--scores", type=click.Path(path_type=Path), required=True, help="Maps as bench export writes.")
+@click.option("--dataset", required=True)
+@click.option("--name", help="What the record calls the method; otherwise its folder's name.")
+@click.option(
+    "--segmenter", help="Whose predictions the maps were made of: puts them into its grid of a table."
+)
+@click.option("--train-dataset", help="What that was trained on, where it is another data set.")
+@click.option("--variant", multiple=True, help="NAME or DATASET=NAME, for a tree that is not the release.")
+@click.option("--preset", type=click.Choice([p.value for p in Preset]))
+@click.option("--protocol", type=click.Choice([p.value for p in Protocol]), default="official")
+@click.option("--seed", default="0", help="A number that tells several runs of one method apart.")
+@click.option("--data", multiple=True, help="DIR or DATASET=DIR.  [env: BENCH_DATA]")
+@click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
+@click.option(
+    "--records", type=click.Path(path_type=Path), help="Where the record goes; otherwise the workspace."
+)
+def score(scores: Path, name: str | None, **options: Any) -> None:
+    """Judge anomaly score maps that were made elsewhere; leaves a record that tables show like any other."""
+    from segalarm.benchmark.outside import score as judge
+    from segalarm.benchmark.progress import track
+    from tabulate import tabulate
+
+    absent = dict.fromkeys(("train_segmenter", "task", "segmenter_seed", "checkpoint", "config"))
+    fixed = {"method": "all", "device": "cpu", "precision": "32", "sets": (), "sweeps": ()}
+    request = make_request(options | absent | fixed)
+    record, file = judge(request, load_registry(), scores, name, track)
+    rows = [
+        {"": how, **{metric: f"{100 * value:.2f}" for metric, value in values.items()}}
+        for how, values in record.metrics.items()
+    ]
+    click.echo(f"{record.identity.method} on {record.identity.dataset}, percent:")
+    click.echo(tabulate(rows, headers="keys", disable_numparse=True))
+    click.echo(f"record: {file}")
+
+
+@main.command(
     epilog=examples(
         "bench table 3", "bench table 1 --variant camvid --format latex", "bench table 1 --per-class"
     )
@@ -353,6 +418,7 @@ def show(samples: tuple[str, ...], out: Path, **options: Any) -> None:
 @click.option("--aggregation", type=click.Choice(["per-image", "pooled"]))
 @click.option("--all-metrics", is_flag=True, help="Also metrics that the paper does not print.")
 @click.option("--per-class", is_flag=True, help="Every class in place of averages over classes.")
+@click.option("--cost", is_flag=True, help="Seconds a frame and peak memory in place of metrics.")
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 @click.option("--records", type=click.Path(path_type=Path), help="Read records from here instead.")
 def table(name: str | None, style: str, workspace: Path | None, records: Path | None, **chosen: Any) -> None:
@@ -360,6 +426,8 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
     from segalarm.benchmark.record import read_records
     from segalarm.benchmark.table import build_table, render
 
+    if chosen["cost"] and chosen["per_class"]:
+        raise click.UsageError("--cost and --per-class are different tables: ask for one of them")
     folder = records or (workspace or home()) / "records"
     registry = load_registry()
     found = read_records(folder) if folder.exists() else []

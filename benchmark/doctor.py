@@ -20,6 +20,7 @@ EXTRAS = {
     "medical": ("monai", "nibabel"),
     "report": ("matplotlib", "tensorboard"),
     "slurm": ("submitit",),
+    "smiyc": ("h5py",),
 }
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Protocol, Sample, Scores, Task
+from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Mask, Protocol, Sample, Scores, Task
 from segalarm.benchmark.metrics import (
     CalibrationState,
+    ComponentState,
     QualityTable,
     RankingState,
     RankingValues,
@@ -34,11 +37,12 @@ class Evaluation:
     """The metrics of one method on one task, fractions, NaN where undefined.
 
     Attributes:
-        metrics: aggregation ("per-image", "pooled", "per-class") -> metric -> value.
+        metrics: aggregation ("per-image", "pooled", "per-class", "per-component") -> metric -> value.
         error_bounds: of the pooled metrics.
         intervals: 95% bootstrap over images, aggregation -> metric -> (low, high).
         per_class: metric -> class -> value.
         per_image: sample key -> metric -> value.
+        facts: what else a reader of the metrics should know.
     """
 
     metrics: dict[str, Values]
@@ -47,6 +51,7 @@ class Evaluation:
     per_class: dict[str, Values] = field(default_factory=dict)
     per_image: dict[str, Values] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Evaluator(ABC):
@@ -72,34 +77,82 @@ class Evaluator(ABC):
         """
 
 
-def make_evaluator(task: Task, info: DatasetInfo, protocol: Protocol) -> Evaluator:
-    """The evaluator of a task."""
+def make_evaluator(
+    task: Task, info: DatasetInfo, protocol: Protocol, scratch: Path | None = None
+) -> Evaluator:
+    """The evaluator of a task. `scratch`: a folder for what it keeps until its result; None: the system's."""
     if task is Task.ANOMALY:
-        return AnomalyEvaluator()
+        return AnomalyEvaluator(scratch)
     if task is Task.PIXEL_FAILURE:
         return PixelFailureEvaluator()
     return ImageFailureEvaluator(info, protocol)
 
 
-class AnomalyEvaluator(Evaluator):
-    """FPR95, AUROC and AUPR of anomalous against other valid pixels (paper, Section 4.2)."""
+def anomalies(sample: Sample) -> tuple[Mask, Mask]:
+    """Which pixels are anomalous, and which are scored.
 
-    def __init__(self) -> None:
+    Raises:
+        BenchError: the sample has no such mask.
+    """
+    truth = sample.truth
+    if truth.anomaly is None:
+        raise BenchError(
+            f"sample '{sample.key}' has no anomaly mask, so anomaly segmentation cannot be scored"
+        )
+    return truth.anomaly, truth.valid
+
+
+def errors(sample: Sample, prediction: Labels) -> tuple[Mask, Mask]:
+    """Which pixels are predicted wrongly (Eq. 7), and which are scored."""
+    label = sample.truth.label
+    return prediction != label, sample.truth.valid & (label != VOID)
+
+
+class AnomalyEvaluator(Evaluator):
+    """FPR95, AUROC and AUPR of anomalous against other valid pixels (paper, Section 4.2).
+
+    Beyond the paper: sIoU, PPV and F1 over components (SegmentMeIfYouCan), at the threshold that gives all
+    test pixels together the best F1. It is found on test labels, as in that benchmark.
+    """
+
+    def __init__(self, scratch: Path | None = None) -> None:
         self._state = RankingState()
+        self._scratch = scratch
+        self._components = ComponentState(scratch)
 
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
         """Rank the sample's valid pixels."""
-        truth = sample.truth
-        if truth.anomaly is None:
-            raise BenchError(
-                f"sample '{sample.key}' has no anomaly mask, so anomaly segmentation cannot be scored"
-            )
-        self._state.update(sample.key, pixel_scores(sample, scores), truth.anomaly, truth.valid)
+        pixel, (positive, valid) = pixel_scores(sample, scores), anomalies(sample)
+        self._state.update(sample.key, pixel, positive, valid)
+        with self._on_disk():
+            self._components.update(sample.key, pixel, positive, valid)
 
     def result(self) -> Evaluation:
-        """Both aggregations."""
+        """Both aggregations, and those over components."""
         names = {"AUROC": "auroc", "AUPR": "ap", "FPR95": "fpr95"}
-        return ranking_result(self._state, names, "no test image holds both anomalous and other pixels")
+        found = ranking_result(self._state, names, "no test image holds both anomalous and other pixels")
+        with self._on_disk():
+            report = self._components.compute()
+        metrics = report.metrics
+        found.metrics["per-component"] = {"sIoU": metrics.siou, "PPV": metrics.ppv, "F1": metrics.f1}
+        found.counts |= {"components": metrics.true, "predicted_components": metrics.predicted}
+        found.facts["components"] = {
+            "threshold": report.threshold,
+            "pixel_F1": report.pixel_f1,
+            "threshold_from": "the best F1 of all test pixels",
+        }
+        return found
+
+    @contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = self._scratch or "the system's folder for temporary files"
+            raise BenchError(
+                f"score maps cannot be kept in {where} ({error}): metrics over components need a byte and "
+                "a bit for every pixel. Free space, or name another --workspace"
+            ) from error
 
 
 class PixelFailureEvaluator(Evaluator):
@@ -118,9 +171,7 @@ class PixelFailureEvaluator(Evaluator):
 
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
         """Rank the sample's labelled pixels; an error is a positive."""
-        label = sample.truth.label
-        valid = sample.truth.valid & (label != VOID)
-        wrong = prediction != label
+        wrong, valid = errors(sample, prediction)
         ordering = order(pixel_scores(sample, scores), wrong, valid)
         self._state.add(sample.key, ordering)
         self._risks[sample.key] = risk(ordering)
@@ -240,8 +291,10 @@ def ranking_result(state: RankingState, names: dict[str, str], nothing: str) -> 
     """
     per_image, pooled = state.compute()
     if per_image.images == 0:
+        keys = state.per_image().keys()
+        which = f", from '{keys[0]}' to '{keys[-1]}'" if keys else ""
         raise BenchError(
-            f"{nothing} ({pooled.positives} positive and {pooled.negatives} negative pixels in all)"
+            f"{nothing}{which} ({pooled.positives} positive and {pooled.negatives} negative pixels in all)"
         )
     images = state.per_image().values()
     return Evaluation(

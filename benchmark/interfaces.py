@@ -518,6 +518,14 @@ class Method(ABC):
         """Options that a run of all methods goes through, as with `--sweep`: rows of published tables."""
         return {}
 
+    @classmethod
+    def candidates(cls, task: Task) -> Mapping[str, Sequence[Any]]:
+        """Options that have no right value beforehand, with those that `--tune-on` chooses from.
+
+        Whoever compares such values on the test split chooses on its labels, and the record says so.
+        """
+        return {}
+
     def needs(self) -> Needs:
         """What `score` reads of a prediction beyond labels and confidence.
 

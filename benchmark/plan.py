@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from segalarm.benchmark.interfaces import (
     Task,
 )
 from segalarm.benchmark.plugins import Entry, Registry
-from segalarm.benchmark.record import Identity, Record
+from segalarm.benchmark.record import Identity, Record, Tuned
 from segalarm.benchmark.request import Request, configure, swept
 
-LIMITS = {"train": 16, "test": 8}
+LIMITS = {"train": 16, "validation": 8, "test": 8}
 """The most samples a split in the preset `smoke`, evenly spaced."""
 
 
@@ -39,6 +39,7 @@ class Data:
     dataset: Dataset
     variant: str | None
     train: Sequence[Sample]
+    validation: Sequence[Sample]
     test: Sequence[Sample]
 
     @property
@@ -65,14 +66,31 @@ class Network:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A configuration of a method that may be chosen. `options`: what sets it apart, option -> value."""
+
+    options: Mapping[str, Any]
+    method: Method
+
+
 @dataclass
 class Cell:
-    """One record to be: a method on a task, within a group."""
+    """One record to be: a method on a task, within a group.
+
+    Attributes:
+        candidates: where one configuration of several is to be chosen; `method` is the first until it is.
+        compared: options whose values the run compares on the test split, with these.
+        choice: what was chosen and how, for the record.
+    """
 
     entry: Entry
     method: Method
     identity: Identity
     code: str
+    candidates: tuple[Candidate, ...] = ()
+    compared: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    choice: dict[str, Any] | None = None
     state: str = "to run"
     """"to run", "cached", "skipped", "ok" or "failed"."""
     reason: str | None = None
@@ -80,9 +98,12 @@ class Cell:
     weights: dict[str, str] = field(default_factory=dict)
     fit_seconds: float | None = None
     score_seconds: float = 0.0
+    metric_seconds: float = 0.0
+    device_bytes: int | None = None
 
     def unload(self) -> None:
         """Let go of what the method learned or loaded."""
+        self.candidates = ()
         self.method = type(self.method)(self.method.config, self.method.task)
 
 
@@ -168,10 +189,10 @@ def prepare_data(request: Request, name: str, preset: Preset, registry: Registry
     dataset = kind(root)
     dataset.prepare()
     variant = variant_of(dataset, request.variants)
-    train, test = dataset.samples("train"), dataset.samples("test")
+    splits = {name: dataset.samples(name) for name in ("train", "validation", "test")}
     if preset is Preset.SMOKE:
-        train, test = _thin(train, LIMITS["train"]), _thin(test, LIMITS["test"])
-    return Data(entry, dataset, variant, train, test)
+        splits = {name: _thin(samples, LIMITS[name]) for name, samples in splits.items()}
+    return Data(entry, dataset, variant, **splits)
 
 
 def _thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
@@ -293,12 +314,18 @@ def _group(
                 # Whoever asks for all methods means all that do the task.
                 if task not in found.tasks and not (request.tasks and request.methods):
                     continue
-                given, sweep = request.options.get(method, {}), request.sweeps.get(method, {})
-                if not request.methods:
-                    rows = found.load().configurations(task)
-                    sweep = {key: values for key, values in rows.items() if key not in given} | dict(sweep)
+                kind: type[Method] = found.load()
+                given, asked = request.options.get(method, {}), request.sweeps.get(method, {})
+                candidates = kind.candidates(task)
+                rows = {} if request.methods else kind.configurations(task)
+                tried = (asked or candidates) if request.tune_on else {}
+                tried = {key: values for key, values in tried.items() if key not in given}
+                sweep = {key: values for key, values in rows.items() if key not in given} | dict(asked)
+                sweep = {key: values for key, values in sweep.items() if key not in tried}
+                compared = {k: values for k, values in sweep.items() if k in asked or k in candidates}
                 for options in swept(given, sweep):
-                    group.cells.append(_cell(request, group, found, task, options))
+                    cell = _cell(request, group, found, task, options, tried)
+                    group.cells.append(replace(cell, compared=compared))
         except BenchError as error:
             group.errors.append((f"{method} on {info.name}", error))
         except Exception as error:  # whatever a plugin raises must not stop the others
@@ -307,11 +334,22 @@ def _group(
     return group
 
 
-def _cell(request: Request, group: Group, entry: Entry, task: Task, options: Mapping[str, Any]) -> Cell:
+def _cell(
+    request: Request,
+    group: Group,
+    entry: Entry,
+    task: Task,
+    options: Mapping[str, Any],
+    tried: Mapping[str, Sequence[Any]],
+) -> Cell:
     kind: type[Method] = entry.load()
     data, train, info = group.data, group.train, group.data.dataset.info
-    config = configure(kind, entry.name, options, group.preset, request.protocol, train.dataset.info)
-    method = kind(config, task)
+    settings = (group.preset, request.protocol, train.dataset.info)
+    candidates = tuple(
+        Candidate(values, kind(configure(kind, entry.name, found, *settings), task))
+        for values, found in tried_of(options, tried)
+    )
+    method = candidates[0].method
     network, teacher = group.network, group.teacher
     learns_from_other = teacher is not network and method.fit_on() is FitOn.OUT_OF_FOLD
     identity = Identity(
@@ -331,25 +369,59 @@ def _cell(request: Request, group: Group, entry: Entry, task: Task, options: Map
         train_segmenter=teacher.name if learns_from_other else None,
         train_segmenter_config=teacher.facts["config"] if learns_from_other else None,
         method=entry.name,
-        method_config=config_facts(config),
+        method_config=config_facts(method.config),
         task=task,
         protocol=request.protocol,
         preset=group.preset,
         precision=request.precision,
         seed=group.seed,
+        tuned=_tuned(request, train, tried),
     )
     modules = (kind, type(network.model), type(data.dataset))
     parts = [code_hash(plugin.__module__) for plugin in modules]
     parts.append(code_hash("segalarm.benchmark.evaluate"))
+    if tried:
+        parts.append(code_hash("segalarm.benchmark.tuning"))
     if method.fit_on() is FitOn.OUT_OF_FOLD:
         parts.append(code_hash("segalarm.benchmark.folds"))
     cell = Cell(entry, method, identity, hashlib.sha256("".join(parts).encode()).hexdigest()[:16])
+    cell.candidates = candidates if tried else ()
     reason = _no_meaning(cell, group)
     if reason is not None:
         cell.state, cell.reason = "skipped", reason
     else:
         _look_up(request, cell)
     return cell
+
+
+def tried_of(
+    options: Mapping[str, Any], tried: Mapping[str, Sequence[Any]]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """(the values tried, all options) of every combination; one without values where nothing is tried."""
+    for values in itertools.product(*tried.values()):
+        chosen = dict(zip(tried, values, strict=True))
+        yield chosen, next(swept(options, {key: [value] for key, value in chosen.items()}))
+
+
+def _tuned(request: Request, train: Data, tried: Mapping[str, Sequence[Any]]) -> Tuned | None:
+    """What the identity says of a choice.
+
+    Raises:
+        BenchError: there is no such split to choose on.
+    """
+    if not tried or request.tune_on is None:
+        return None
+    if not train.validation:
+        raise BenchError(
+            f"--tune-on {request.tune_on}: data set '{train.dataset.info.name}' has no {request.tune_on} "
+            f"split to choose {', '.join(tried)} on: set it with --set instead"
+        )
+    return Tuned(
+        split=request.tune_on,
+        n_samples=len(train.validation),
+        samples_hash=samples_hash(train.validation),
+        options={key: list(values) for key, values in tried.items()},
+    )
 
 
 def _no_meaning(cell: Cell, group: Group) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -53,6 +54,21 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Tuned(Part):
+    """A choice that was made on held-out data.
+
+    Attributes:
+        split: of the data set that is trained on.
+        n_samples, samples_hash: the samples that were scored for it.
+        options: option of the method, dotted where nested -> the values that were compared.
+    """
+
+    split: str
+    n_samples: NonNegativeInt
+    samples_hash: str
+    options: Facts
+
+
 class Identity(Part):
     """What makes two runs different runs: those that differ in any field never share a table row silently.
 
@@ -64,6 +80,7 @@ class Identity(Part):
         segmenter_seed: where all seeds share segmenters, theirs; None where these follow the run's.
         train_segmenter: whose predictions the method was fitted on; None for `segmenter`'s own.
         method_config: the full configuration, defaults included.
+        tuned: how options of `method_config` were chosen; None where nothing was.
     """
 
     dataset: str
@@ -89,11 +106,22 @@ class Identity(Part):
     preset: Preset
     precision: str
     seed: int
+    tuned: Tuned | None = None
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits that stand for all fields."""
-        return key_of(self.model_dump(mode="json"))
+        """16 hexadecimal digits that stand for what was asked for."""
+        return key_of(self.asked)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """All fields but values that the run itself chose. A later field is left out where it is unset."""
+        found = self.model_dump(mode="json")
+        if self.tuned is None:
+            return {name: value for name, value in found.items() if name != "tuned"}
+        for option in self.tuned.options:
+            found["method_config"] = _without(found["method_config"], option)
+        return found
 
 
 class Plugin(Part):
@@ -141,13 +169,16 @@ class Record(Part):
 
     Attributes:
         reason: why the run was skipped or failed.
-        metrics: aggregation ("per-image", "pooled", "per-class") -> metric -> value.
+        metrics: aggregation ("per-image", "pooled", "per-class", "per-component") -> metric -> value.
         error_bounds: metric -> how far its pooled value may be off.
         intervals: aggregation -> metric -> 95% interval (low, high) over images.
         per_class: metric -> class -> value.
         per_image: sample key -> metric -> value.
         counts: images, images_skipped, positive_pixels, ...
-        timings: stage -> seconds.
+        timings: stage -> seconds. "predict" is the segmenter's share of the pass, "score" the method's own,
+            "metrics" what judging its scores took, beside the pass.
+        peak_memory_bytes: of the process until its end, on the host.
+        peak_device_bytes: while this method scored or the segmenter predicted for it, on a GPU.
         extra: facts beyond the metrics, such as the segmenter's mIoU.
     """
 
@@ -164,6 +195,7 @@ class Record(Part):
     counts: dict[str, int] = Field(default_factory=dict)
     timings: dict[str, float] = Field(default_factory=dict)
     peak_memory_bytes: NonNegativeInt | None = None
+    peak_device_bytes: NonNegativeInt | None = None
     extra: Facts = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -257,6 +289,16 @@ def _row(record: Record) -> dict[str, Any]:
         "reason": record.reason,
         "images": record.counts.get("images"),
         **{f"{name}.{how}": v for how, values in record.metrics.items() for name, v in values.items()},
+    }
+
+
+def _without(config: Mapping[str, Any], option: str) -> dict[str, Any]:
+    """A configuration less one option, dotted where nested."""
+    first, _, rest = option.partition(".")
+    return {
+        name: _without(value, rest) if name == first else value
+        for name, value in config.items()
+        if name != first or rest
     }
 
 

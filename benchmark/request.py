@@ -34,6 +34,8 @@ class Request:
             cell alone that has a record; "always" runs all.
         options: plugin name -> key -> value, from `--set` and `--config`; values may be nested alike.
         sweeps: plugin name -> key (dotted where nested) -> values, each a run of its own in one pass.
+        tune_on: the split on which a method's `candidates`, or else its sweep's values, are compared and one
+            is chosen; None = no choice is made.
     """
 
     methods: tuple[str, ...] = ()
@@ -57,6 +59,7 @@ class Request:
     workers: int = 1
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sweeps: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)
+    tune_on: Literal["validation"] | None = None
 
     def folder(self, dataset: str) -> Path | None:
         """Where a data set is to be looked for."""

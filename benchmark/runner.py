@@ -8,10 +8,9 @@ import subprocess
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,17 @@ from typing import Any
 import torch
 from segalarm.benchmark.errors import BenchError, DataMissingError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
-from segalarm.benchmark.interfaces import VOID, Item, Labels, Needs, Sample, Scores
-from segalarm.benchmark.loading import load_batches, to_batch
+from segalarm.benchmark.interfaces import VOID, Labels, Sample, Scores
 from segalarm.benchmark.metrics import ConfusionState
 from segalarm.benchmark.plan import Cell, Group, groups
-from segalarm.benchmark.plugins import Registry
+from segalarm.benchmark.plugins import Entry, Registry
 from segalarm.benchmark.record import Git, Plugin, Provenance, Record
 from segalarm.benchmark.request import Request
-from segalarm.benchmark.stages import Stages, Track, check_classes, stages_of
+from segalarm.benchmark.scoring import scored
+from segalarm.benchmark.stages import Stages, Track, stages_of
 from segalarm.benchmark.store import Store
+from segalarm.benchmark.tuning import facts as how_chosen
+from segalarm.benchmark.tuning import tune
 
 LIBRARIES = (
     "torch",
@@ -39,7 +40,6 @@ LIBRARIES = (
     "scipy",
     "lightning-fabric",
 )
-BATCH = 4
 BACKLOG = 16
 """Updates of metrics that may wait while the segmenter goes on; each holds an image and its scores."""
 LESS_MEMORY = (
@@ -101,6 +101,9 @@ def describe(request: Request, registry: Registry, say: Callable[[str], None]) -
         if waiting:
             for stage, made in stages_of(group, store):
                 say(f"  {'cached ' if made else 'to make'}  {stage}")
+            tuned = next((cell.identity.tuned for cell in group.waiting if cell.identity.tuned), None)
+            if tuned is not None:
+                say(f"  to make  one pass over {tuned.n_samples} images of {tuned.split}, to choose options")
             say(f"  to make  one pass over the test images, for {waiting} of {len(group.cells)} records")
     return outcome
 
@@ -136,47 +139,6 @@ def pick_device(name: str) -> str:
     return name
 
 
-def scored(
-    stages: Stages, samples: Sequence[Sample], cells: Sequence[Cell]
-) -> Iterator[tuple[Sample, Labels, list[tuple[Cell, Scores | Exception]]]]:
-    """Samples with the segmenter's labels and every cell's answer, in one pass.
-
-    A cell that has raised or failed is asked no more; its last answer is the exception.
-    """
-    group, info = stages.group, stages.group.data.dataset.info
-    needs = reduce(Needs.__or__, (cell.method.needs() for cell in cells), Needs())
-    contexts = {id(cell): stages.scoring(cell) for cell in cells}
-    # Features and volumes are too large for more than one at a time.
-    size = 1 if needs.features or info.ndim == 3 else BATCH
-    batches: Iterable[list[Sample]] = load_batches(samples, size, stages.request.workers)
-    active = list(cells)
-    stages.timings["predict"] = 0.0
-    for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
-        began = time.perf_counter()
-        images = to_batch(batch, stages.device)
-        predictions = stages.predict(images, [sample.key for sample in batch], needs)
-        for prediction in predictions:
-            check_classes(prediction, group.train.dataset.info, group.network.name)
-        labels = [prediction.labels.cpu().numpy() for prediction in predictions]
-        stages.timings["predict"] += time.perf_counter() - began
-        items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
-        answers: list[list[tuple[Cell, Scores | Exception]]] = [[] for _ in batch]
-        active = [cell for cell in active if cell.state == "to run"]
-        for cell in list(active):
-            began = time.perf_counter()
-            try:
-                found: list[Any] = cell.method.score(items, contexts[id(cell)])
-                if len(found) != len(batch):
-                    raise BenchError(f"{cell.entry.name} gave {len(found)} scores for {len(batch)} images")
-            except Exception as error:
-                active.remove(cell)
-                found = [error] * len(batch)
-            cell.score_seconds += time.perf_counter() - began
-            for place, answer in zip(answers, found, strict=True):
-                place.append((cell, answer))
-        yield from zip(batch, labels, answers, strict=True)
-
-
 class _Pass:
     """One group: its segmenter, and one pass over the test set for all its waiting cells."""
 
@@ -184,6 +146,7 @@ class _Pass:
         self.request = request
         self.group = group
         self.stages = stages
+        self.runs = 0
         self.confusion: ConfusionState | None = None
         info = group.data.dataset.info
         if group.train.dataset.info.classes == info.classes and info.classes:
@@ -194,6 +157,7 @@ class _Pass:
         if self.group.waiting:
             try:
                 self.stages.segmenter()
+                self._tune()
                 for cell in self.group.waiting:
                     self._fit(cell)
                 self.stages.fitted()
@@ -206,6 +170,16 @@ class _Pass:
             if cell.state == "skipped":
                 cell.record = self._record(cell, None).save(self.request.record_folder)
 
+    def _tune(self) -> None:
+        """Choose options on held-out data, where that was asked for."""
+        open_to_choice = [cell for cell in self.group.waiting if cell.candidates]
+        if not open_to_choice:
+            return
+        start = time.perf_counter()
+        for cell, error in tune(self.stages, open_to_choice):
+            self._fail(cell, error)
+        self.stages.timings["tune"] = time.perf_counter() - start
+
     def _fit(self, cell: Cell) -> None:
         try:
             self.stages.fit(cell)
@@ -215,12 +189,14 @@ class _Pass:
     def _score(self) -> None:
         """One pass over the test set; scores meet ground truth in the evaluators alone."""
         group, info = self.group, self.group.data.dataset.info
+        scratch = self.stages.store.scratch
         evaluators = {
-            id(cell): make_evaluator(cell.identity.task, info, self.request.protocol)
+            id(cell): make_evaluator(cell.identity.task, info, self.request.protocol, scratch)
             for cell in group.waiting
         }
         if not evaluators:
             return
+        self.runs = len(evaluators)
         start = time.perf_counter()
         # Metrics are computed beside the segmenter, which is at the next images already.
         ranking: deque[tuple[Cell, Future[float]]] = deque()
@@ -243,8 +219,11 @@ class _Pass:
         self.stages.timings["pass"] = time.perf_counter() - start
         for cell in group.waiting:
             try:
-                record = self._record(cell, evaluators[id(cell)].result())
-                cell.record = record.save(self.request.record_folder)
+                try:
+                    found = evaluators[id(cell)].result()
+                except BenchError as error:
+                    raise BenchError(f"{group.data.dataset.root}: {error}") from error
+                cell.record = self._record(cell, found).save(self.request.record_folder)
             except Exception as error:
                 self._fail(cell, error)
             else:
@@ -255,7 +234,7 @@ class _Pass:
         while len(ranking) > most:
             cell, update = ranking.popleft()
             try:
-                cell.score_seconds += update.result()
+                cell.metric_seconds += update.result()
             except Exception as error:
                 if cell.state != "failed":
                     self._fail(cell, error)
@@ -279,7 +258,9 @@ class _Pass:
                 cell.reason += f". Its record is not written: {unwritable}"
 
     def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
-        group, facts = self.group, dict(extra or {})
+        group, facts = self.group, how_chosen(cell) | dict(extra or {})
+        if found is not None:
+            facts |= found.facts
         if found is not None and self.confusion is not None:
             iou = self.confusion.per_class()
             names = group.data.dataset.info.classes
@@ -291,40 +272,72 @@ class _Pass:
         if cell.fit_seconds is not None:
             timings["fit"] = cell.fit_seconds
         if found is not None:
-            timings["score"] = cell.score_seconds
+            timings |= {"score": cell.score_seconds, "metrics": cell.metric_seconds}
+            facts["runs_in_pass"] = self.runs
         return Record(
             identity=cell.identity,
             status="ok" if found else cell.state,
             reason=cell.reason,
             provenance=self._provenance(cell),
-            metrics=found.metrics if found else {},
-            error_bounds=found.error_bounds if found else {},
-            intervals=found.intervals if found else {},
-            per_class=found.per_class if found else {},
-            per_image=found.per_image if found else {},
-            counts=found.counts if found else {},
+            **numbers(found),
             timings=timings,
-            peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            peak_memory_bytes=peak_memory(),
+            peak_device_bytes=cell.device_bytes,
             extra=facts,
         )
 
     def _provenance(self, cell: Cell) -> Provenance:
-        group = self.group
-        cuda = self.stages.device.startswith("cuda")
-        return Provenance(
-            method=Plugin(plugin=cell.entry.plugin, version=cell.entry.version),
-            dataset=Plugin(plugin=group.data.entry.plugin, version=group.data.entry.version),
-            segmenter=Plugin(plugin=group.network.entry.plugin, version=group.network.entry.version),
-            segalarm=version("segalarm"),
-            code_hash=cell.code,
-            git=git_state(),
-            libraries={name: version(name) for name in LIBRARIES},
-            python=platform.python_version(),
-            platform=platform.platform(),
+        return provenance(
+            method=supplier(cell.entry),
+            dataset=supplier(self.group.data.entry),
+            segmenter=supplier(self.group.network.entry),
+            code=cell.code,
             device=self.stages.device,
-            device_name=torch.cuda.get_device_name(self.stages.device) if cuda else cpu_name(),
             weights={**self.stages.weights, **cell.weights},
         )
+
+
+def supplier(entry: Entry) -> Plugin:
+    """Who supplied a name."""
+    return Plugin(plugin=entry.plugin, version=entry.version)
+
+
+def numbers(found: Evaluation | None) -> dict[str, Any]:
+    """The fields of a record that an evaluation fills."""
+    if found is None:
+        return {}
+    names = ("metrics", "error_bounds", "intervals", "per_class", "per_image", "counts")
+    return {name: getattr(found, name) for name in names}
+
+
+def peak_memory() -> int:
+    """The most host memory that this process has held, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def provenance(
+    method: Plugin,
+    dataset: Plugin,
+    segmenter: Plugin | None,
+    code: str,
+    device: str,
+    weights: Mapping[str, str] | None = None,
+) -> Provenance:
+    """Where a record that is made now comes from. `code`: a hash of what its numbers depend on."""
+    return Provenance(
+        method=method,
+        dataset=dataset,
+        segmenter=segmenter,
+        segalarm=version("segalarm"),
+        code_hash=code,
+        git=git_state(),
+        libraries={name: version(name) for name in LIBRARIES},
+        python=platform.python_version(),
+        platform=platform.platform(),
+        device=device,
+        device_name=torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name(),
+        weights=dict(weights or {}),
+    )
 
 
 def git_state() -> Git | None:

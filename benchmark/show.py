@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from segalarm.benchmark.errors import BenchError, ExtraMissingError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.folds import Slice
 from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Sample, Scores, Task
-from segalarm.benchmark.plan import Cell, Group, groups
+from segalarm.benchmark.plan import Cell, Group
 from segalarm.benchmark.plugins import Registry
 from segalarm.benchmark.request import Request
-from segalarm.benchmark.runner import pick_device, scored
+from segalarm.benchmark.runner import pick_device
+from segalarm.benchmark.scoring import all_groups, ready, scored
 from segalarm.benchmark.stages import Stages, Track
 from segalarm.benchmark.store import Store
 
@@ -59,16 +59,8 @@ def show(
     store, device = Store(request.workspace, say), pick_device(request.device)
     written = []
     # Records are not read: what is shown is computed anew.
-    for group in groups(replace(request, rerun="always"), registry):
-        if isinstance(group, tuple):
-            raise group[1]
-        for _, problem in group.errors:
-            raise problem
-        stages = Stages(request, group, store, device, track)
-        stages.segmenter()
-        for cell in group.waiting:
-            stages.fit(cell)
-        stages.fitted()
+    for group in all_groups(request, registry):
+        stages = ready(request, group, store, device, track)
         info = group.data.dataset.info
         pixel = [cell for cell in group.waiting if cell.identity.task is not Task.IMAGE_FAILURE]
         image = [cell for cell in group.waiting if cell.identity.task is Task.IMAGE_FAILURE]

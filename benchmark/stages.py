@@ -128,7 +128,7 @@ class Stages:
 
     def scoring(self, cell: Cell) -> Context:
         """What a cell's method is loaded and scores with."""
-        scratch = self.store.root / "unfinished" / f"score-{cell.identity.key}"
+        scratch = self.store.scratch / f"score-{cell.identity.key}"
         return self._context(scratch, self.group.seed, self.group.network.model, cell.weights)
 
     def _made(

@@ -68,6 +68,13 @@ class Store:
                 "--workspace; the old one is left as it is"
             )
 
+    @property
+    def scratch(self) -> Path:
+        """The folder of what is not finished; made when absent."""
+        folder = self.root / "unfinished"
+        folder.mkdir(exist_ok=True)
+        return folder
+
     def folder(self, kind: str, facts: Mapping[str, Any]) -> Path:
         """Where the artifact stands or will stand."""
         return self.root / "artifacts" / kind / key_of(facts)
@@ -93,7 +100,7 @@ class Store:
             if final.exists():
                 self._say(f"{kind} {final.name} is damaged ({problem}): building it again")
                 shutil.rmtree(final)
-            scratch = self.root / "unfinished" / f"{kind}-{final.name}"
+            scratch = self.scratch / f"{kind}-{final.name}"
             made = scratch / "artifact"
             shutil.rmtree(made, ignore_errors=True)
             try:

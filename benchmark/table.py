@@ -12,8 +12,11 @@ from segalarm.benchmark.interfaces import Preset, Protocol
 from segalarm.benchmark.record import Record
 from segalarm.benchmark.tables.caption import caption, measured_facts, published_facts
 from segalarm.benchmark.tables.cells import mark_best, measure
+from segalarm.benchmark.tables.choices import choices
 from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Source, Table
+from segalarm.benchmark.tables.cost import COLUMNS, devices, measure_cost
 from segalarm.benchmark.tables.grouping import Setting, group_records, runs_of
+from segalarm.benchmark.tables.published import read_published
 from segalarm.benchmark.tables.render import FORMATS, render
 from segalarm.benchmark.tables.spec import Metric, RowSpec, Section, TableSpec
 
@@ -33,6 +36,7 @@ def build_table(
     aggregation: str | None = None,
     all_metrics: bool = False,
     per_class: bool = False,
+    cost: bool = False,
 ) -> Table:
     """Fill a table.
 
@@ -46,6 +50,7 @@ def build_table(
         aggregation: "per-image" or "pooled", instead of what each metric of the pixel tasks is published in.
         all_metrics: also the metrics that the paper does not print, and the segmenter's mean IoU.
         per_class: instead of averages over classes, a grid a metric with every class.
+        cost: instead of metrics, seconds a frame and peak memory of what was measured.
 
     Raises:
         UnknownNameError: no such aggregation.
@@ -66,7 +71,7 @@ def build_table(
         and (spec.others or record.identity.method in methods)
     ]
     builder = _Builder(spec, aggregation, kept, dataset, bool(variant), all_metrics)
-    make = builder.per_class if per_class else builder.section
+    make = builder.cost if cost else builder.per_class if per_class else builder.section
     blocks = tuple(block for section in spec.sections for block in make(section))
     hints = _hints(spec, of_data, kept, dataset)
     if per_class and not blocks and not hints:
@@ -109,6 +114,26 @@ class _Builder:
             for metric in metrics
         ]
 
+    def cost(self, section: Section) -> list[Block]:
+        """A grid of costs a setting, of what was measured."""
+        done = [record for record in self.records if record.status == "ok"]
+        groups = group_records(record for record in done if record.identity.task is section.task)
+        blocks = []
+        for (_, segmenter, setting), records in sorted(groups.items(), key=self._order):
+            lines = [
+                Line(
+                    run.label,
+                    run.method,
+                    run.row is not None,
+                    tuple(measure_cost(run.records, column) for column in COLUMNS),
+                )
+                for run in runs_of(records, self.spec.rows(section.task, segmenter))
+            ]
+            facts = measured_facts(section, segmenter, setting, records, self._is_release(setting))
+            facts |= {"section": f"{section.title}, cost", "devices": devices(records)}
+            blocks.append(Block(caption(facts, COLUMNS), facts, tuple(COLUMNS), tuple(lines)))
+        return blocks
+
     def _of_classes(
         self, section: Section, metric: Metric, segmenter: str, setting: Setting, records: Sequence[Record]
     ) -> Block:
@@ -138,6 +163,7 @@ class _Builder:
         beside += [self._published(section, segmenter) for segmenter in missing]
         places = {name: place for place, name in enumerate(self.spec.segmenters)}
         beside.sort(key=lambda block: places[block.facts["segmenter"]])
+        beside += self._later(section)
         if not below and not self.records and self.dataset not in (None, self.spec.release):
             below.append(self._nothing(section))
         return [block for block in [*beside, *below] if block.lines]
@@ -179,6 +205,28 @@ class _Builder:
             for line in self._lines(section, segmenter, row, [], columns)
         ]
         return self._block(facts, columns, lines)
+
+    def _later(self, section: Section) -> list[Block]:
+        """Numbers of later work, as printed there: other networks, so none is best."""
+        rows = [row for row in read_published(self.spec.later) if row.task is section.task]
+        columns = [
+            Column(replace(metric, aggregation="as printed"), "published") for metric in section.metrics
+        ]
+        lines = []
+        for row in rows:
+            how = f"Aggregation: {row.aggregation or 'not known'}."
+            line = self._line(row.label, row.method, False, row.values, (), columns)
+            lines.append(
+                replace(line, notes=(" ".join(filter(None, [f"{row.source}.", how, row.footnote])),))
+            )
+        facts = {
+            "section": f"later work: {section.title}",
+            "task": section.task.value,
+            "dataset": self.spec.release,
+            "segmenter": None,
+            "origin": "published by others, with networks of their own",
+        }
+        return [Block(caption(facts, columns), facts, tuple(columns), tuple(lines))] if lines else []
 
     def _nothing(self, section: Section) -> Block:
         columns = self._columns(section, ("measured",))
@@ -229,7 +277,7 @@ class _Builder:
             lines.append(self._line(label, row.method, True, numbers, records, columns))
         shows_published = any(column.source == "published" for column in columns)
         if known and known.footnote and shows_published:
-            lines[0] = replace(lines[0], notes=(f"Published: {known.footnote}",))
+            lines[0] = replace(lines[0], notes=(f"Published: {known.footnote}", *lines[0].notes))
         return lines
 
     def _line(
@@ -249,7 +297,7 @@ class _Builder:
                 cells.append(Cell("empty") if value is None else Cell("value", value=value))
             else:
                 cells.append(measure(records, column, self.spec.decimals) if records else Cell("not run"))
-        return Line(label, method, published, tuple(cells))
+        return Line(label, method, published, tuple(cells), choices(records))
 
     def _block(self, facts: dict[str, Any], columns: Sequence[Column], lines: Sequence[Line]) -> Block:
         marked = mark_best(lines, columns, self.spec.decimals)

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 from segalarm.benchmark.plugins import load_registry
 from segalarm.cli import main
+from segalarm.methods.synthcp.anomaly import cosine_distance
 
 METHODS = "msp,entropy,maxlogit,energy,mcdropout"
 
@@ -62,6 +63,17 @@ def test_records_hold_both_aggregations_and_the_segmenters_iou(first, workspace)
     records = [json.loads(file.read_text()) for file in (workspace / "records").glob("*msp*.json")]
     assert {"per-image", "pooled"} <= set(records[0]["metrics"])
     assert "mIoU" in records[0]["extra"]["segmenter"]
+
+
+def test_the_cost_of_a_frame_is_in_the_record_and_in_a_table(first, workspace):
+    records = [json.loads(file.read_text()) for file in (workspace / "records").glob("*mcdropout*.json")]
+    for stage in ("predict", "score", "metrics"):
+        assert records[0]["timings"][stage] > 0
+    assert records[0]["extra"]["runs_in_pass"] == 5
+    text = bench("table", 3, "--cost", "--workspace", workspace).output
+    assert "| entropy " in text
+    assert "s a frame" in text
+    assert bench("table", 3, "--cost", "--per-class", "--workspace", workspace).exit_code == 2
 
 
 def test_an_unknown_method_gives_the_nearest_name_and_no_traceback(workspace):
@@ -200,15 +212,34 @@ def test_another_class_count_in_a_checkpoint_is_named(first, workspace):
     assert "19" in result.output
 
 
-def test_synthcp_fills_tables_3_and_4_in_one_pass(workspace):
+def test_synthcp_fills_tables_3_and_4_in_one_pass(workspace, monkeypatch):
+    compared = []
+
+    def distance(*features):
+        compared.append(len(features))
+        return cosine_distance(*features)
+
+    monkeypatch.setattr("segalarm.methods.synthcp.method.cosine_distance", distance)
     result = run(workspace, "--method", "synthcp", "--sweep", "synthcp.t=0.8,0.9,0.99,0.999,1.0")
     assert result.exit_code == 0, result.output
     assert result.output.count("ok  ") == 5
+    assert len(compared) == 8  # an image, whatever the number of thresholds
     four = bench("table", 4, "--workspace", workspace).output.split("streethazards-mini")[1]
     assert "not run" not in four
     three = bench("table", 3, "--workspace", workspace, "--format", "json").output
     measured = [row for row in json.loads(three) if row["source"] == "measured" and row["state"] == "value"]
     assert "SynthCP" in {row["label"] for row in measured}
+
+
+def test_a_threshold_is_chosen_on_held_out_data(workspace, tmp_path):
+    words = ("--method", "synthcp", "--tune-on", "validation", "--records", tmp_path)
+    assert run(workspace, *words).exit_code == 0
+    assert "cached" in run(workspace, *words).output
+    (file,) = tmp_path.iterdir()
+    record = json.loads(file.read_text())
+    assert record["extra"]["tuning"]["chosen"] == {"t": record["identity"]["method_config"]["t"]}
+    assert [trial["t"] for trial in record["extra"]["tuning"]["trials"]] == [0.8, 0.9, 0.99, 0.999, 1.0]
+    assert "t=tuned on validation" in bench("table", 4, "--records", tmp_path).output
 
 
 def test_pictures_show_what_the_method_made(workspace, tmp_path):

@@ -3,6 +3,8 @@
 from .bootstrap import Interval, bootstrap_interval
 from .brackets import RankingValues
 from .calibration import CalibrationState, calibration_error
+from .component_state import ComponentReport, ComponentState
+from .components import ComponentMetrics, Overlaps, overlaps, summarize
 from .evaluation import RankingReport, RankingState
 from .failure import FailureMetrics, failure_metrics
 from .ordering import order
@@ -15,9 +17,13 @@ from .risk import PooledRisk, RiskValues, risk, risk_metrics
 
 __all__ = [
     "CalibrationState",
+    "ComponentMetrics",
+    "ComponentReport",
+    "ComponentState",
     "ConfusionState",
     "FailureMetrics",
     "Interval",
+    "Overlaps",
     "PerImageState",
     "PooledExactState",
     "PooledHistogramState",
@@ -38,6 +44,7 @@ __all__ = [
     "dice",
     "failure_metrics",
     "order",
+    "overlaps",
     "per_class_iou",
     "quality_metrics",
     "quality_table",
@@ -45,4 +52,5 @@ __all__ = [
     "risk",
     "risk_metrics",
     "success_ap",
+    "summarize",
 ]

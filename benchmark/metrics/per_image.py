@@ -64,6 +64,10 @@ class PerImageState:
             self._check(key, values)
         self._images |= other._images
 
+    def keys(self) -> list[str]:
+        """Return the keys of all images, in the order in which they came."""
+        return list(self._images)
+
     def values(self) -> dict[str, RankingValues]:
         """Return the metrics of each image that counts, sorted by key (for bootstrap intervals, say)."""
         return {

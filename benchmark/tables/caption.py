@@ -74,4 +74,6 @@ def caption(facts: dict[str, Any], columns: Sequence[Column], overlap: bool = Fa
         parts.append(f"{seeds} seed{'s' if seeds > 1 else ''}, {facts['images']} images")
         if facts["precision"] != "32":
             parts.append(f"precision {facts['precision']}")
+    if facts.get("devices"):
+        parts.append(facts["devices"])
     return " | ".join(parts)

@@ -47,8 +47,9 @@ def measure(records: Sequence[Record], column: Column, decimals: int) -> Cell:
 def mark_best(lines: Sequence[Line], columns: Sequence[Column], decimals: int) -> tuple[Line, ...]:
     """Mark the best number of every column as printed; ties all. A lone number is no best."""
     best: list[float | None] = []
+    printed = [decimals if c.metric.decimals is None else c.metric.decimals for c in columns]
     for place, column in enumerate(columns):
-        shown = [_shown(line.cells[place], decimals) for line in lines]
+        shown = [_shown(line.cells[place], printed[place]) for line in lines]
         values = [value for value in shown if value is not None]
         pick = max if column.metric.higher_is_better else min
         best.append(pick(values) if len(values) > 1 else None)
@@ -56,7 +57,7 @@ def mark_best(lines: Sequence[Line], columns: Sequence[Column], decimals: int) -
         replace(
             line,
             cells=tuple(
-                replace(cell, best=best[place] is not None and _shown(cell, decimals) == best[place])
+                replace(cell, best=best[place] is not None and _shown(cell, printed[place]) == best[place])
                 for place, cell in enumerate(line.cells)
             ),
         )

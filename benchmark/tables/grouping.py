@@ -93,6 +93,8 @@ def runs_of(records: Sequence[Record], rows: Sequence[RowSpec]) -> list[Run]:
     for group in _by_configuration(records):
         who = group[0].identity
         row = next((r for r in rows if r.matches(who.method, who.method_config, _teacher(who))), None)
+        if who.tuned is not None:  # a value that was found here is not the published one, even if equal
+            row = None
         slot = (row.label if row else None, who.method)
         slots[slot].append(group)
         found[slot] = row
@@ -112,7 +114,8 @@ def _by_configuration(records: Sequence[Record]) -> list[tuple[Record, ...]]:
     """Records that differ in nothing but the seed."""
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        groups[canonical(record.identity.model_dump(mode="json", exclude={"seed"}))].append(record)
+        asked = record.identity.asked
+        groups[canonical({name: value for name, value in asked.items() if name != "seed"})].append(record)
     return [tuple(sorted(group, key=lambda r: r.identity.seed)) for group in groups.values()]
 
 
@@ -139,6 +142,8 @@ def _facts(who: Identity) -> dict[str, Any]:
     """All that may differ between the configurations of one row."""
     teacher = who.train_segmenter or who.segmenter
     facts = _flat(who.method_config, "") | _setup(who)
+    if who.tuned is not None:
+        facts |= dict.fromkeys(who.tuned.options, f"tuned on {who.tuned.split}")
     facts |= _flat(who.train_segmenter_config or {}, f"fitted on {teacher}.")
     if who.train_segmenter_checkpoint:
         facts[f"fitted on {teacher}.checkpoint"] = who.train_segmenter_checkpoint[:12]

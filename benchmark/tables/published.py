@@ -13,6 +13,7 @@ from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Task
 
 FACTS = ("task", "label", "method", "config", "segmenter", "train_segmenter", "source", "footnote")
+OPTIONAL = ("aggregation",)
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class PublishedRow:
         values: metric -> percent as printed; metrics that were not published are absent.
         source: publication and table.
         footnote: what is known to be wrong with the number, or "".
+        aggregation: of all its values, where rows of one file differ in it; "" where it is not known.
     """
 
     task: Task
@@ -38,10 +40,13 @@ class PublishedRow:
     values: Mapping[str, float]
     source: str
     footnote: str
+    aggregation: str = ""
 
 
 def read_published(resource: str) -> tuple[PublishedRow, ...]:
-    """Read "package:path", a CSV with the columns of `FACTS` and one a metric; "" has no rows.
+    """Read "package:path", a CSV with the columns of `FACTS`, one a metric and those of `OPTIONAL` or none.
+
+    "" has no rows.
 
     `config` is "key=value", several separated by spaces, each value JSON where it parses as such.
 
@@ -73,9 +78,10 @@ def _row(line: dict[str, str]) -> PublishedRow:
         config=dict(_option(pair) for pair in line["config"].split()),
         segmenter=line["segmenter"],
         train_segmenter=line["train_segmenter"] or None,
-        values={name: float(text) for name, text in line.items() if name not in FACTS and text},
+        values={name: float(text) for name, text in line.items() if name not in FACTS + OPTIONAL and text},
         source=line["source"],
         footnote=line["footnote"],
+        aggregation=line.get("aggregation", ""),
     )
 
 

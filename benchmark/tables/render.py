@@ -63,11 +63,13 @@ def _grid(
 ) -> str:
     notes: list[str] = []
     rows = []
+    own = [column.metric.decimals for column in block.columns]
+    printed = [table.spec.decimals if decimals is None else decimals for decimals in own]
     for line in block.lines:
         label = escape(line.label) + _references(line.notes, notes)
         cells = [
-            _cell(cell, table.spec.decimals, escape, bold) + _references(cell.notes, notes)
-            for cell in line.cells
+            _cell(cell, decimals, escape, bold) + _references(cell.notes, notes)
+            for cell, decimals in zip(line.cells, printed, strict=True)
         ]
         rows.append([label, *cells])
     sources = {column.source for column in block.columns}

@@ -18,12 +18,14 @@ class Metric:
     Attributes:
         aggregation: the one that the paper prints: "per-image", "pooled" or "per-class".
         undefined: a footnote that says when it has no value.
+        decimals: as printed; None for those of its table.
     """
 
     name: str
     higher_is_better: bool
     aggregation: str
     undefined: str = ""
+    decimals: int | None = None
 
     @property
     def label(self) -> str:
@@ -68,6 +70,7 @@ class TableSpec:
         minis: data sets that get tables of their own below.
         segmenters: those of the published numbers, in order.
         published: "package:path" of a CSV (see `read_published`), whose rows are the table's, in order.
+        later: another such CSV, of later work on the release: printed apart, since the paper has none of it.
         row_title: what rows are called.
         transposed: print rows as columns.
         others: also list measured methods that no published row is about.
@@ -84,6 +87,7 @@ class TableSpec:
     row_title: str = "Method"
     transposed: bool = False
     others: bool = True
+    later: str = ""
 
     @cached_property
     def published_rows(self) -> tuple[PublishedRow, ...]:

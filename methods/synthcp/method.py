@@ -116,8 +116,13 @@ class SynthCP(Method):
     def configurations(cls, task: Task) -> dict[str, Sequence[Any]]:
         """The rows of Table 1, "joint" and "separate", and those of Table 4."""
         if task is Task.ANOMALY:
-            return {"t": (0.8, 0.9, 0.99, 0.999, 1.0)}
+            return cls.candidates(task)
         return {"head": ("joint", "image" if task is Task.IMAGE_FAILURE else "pixel")}
+
+    @classmethod
+    def candidates(cls, task: Task) -> dict[str, Sequence[Any]]:
+        """The thresholds of Table 4."""
+        return {"t": (0.8, 0.9, 0.99, 0.999, 1.0)} if task is Task.ANOMALY else {}
 
     def needs(self) -> Needs:
         """Features of the real image for Eq. 9; probabilities for the comparison network."""

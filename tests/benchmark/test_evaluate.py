@@ -129,3 +129,31 @@ def test_the_protocols_disagree_on_a_class_that_is_predicted_in_vain():
     official, paper = (evaluate(Task.IMAGE_FAILURE, THREE, [triple], protocol) for protocol in Protocol)
     assert np.isnan(official.per_class["MAE"]["c"])
     assert paper.per_class["MAE"]["c"] == pytest.approx(0.5)
+
+
+def test_anomalies_are_scored_as_components_too_at_a_threshold_that_the_record_names():
+    anomaly = np.zeros((20, 30), bool)
+    anomaly[5:10, 5:15] = True
+    truth = Truth(np.where(anomaly, VOID, 0), anomaly, np.ones_like(anomaly))
+    score = np.where(anomaly, 2.0, 0.0).astype(np.float32)
+    score[5:10, 15:20] = 1.0  # half as many false alarms, in the same component
+    evaluator = make_evaluator(Task.ANOMALY, THREE, Protocol.OFFICIAL)
+    for key in "ab":
+        made = Sample(key, lambda: np.zeros((3, 20, 30), np.float32), lambda: truth)
+        evaluator.update(made, truth.label, Scores(pixel=score))
+    found = evaluator.result()
+    assert found.metrics["per-component"] == {"sIoU": 1, "PPV": 1, "F1": 1}
+    assert found.metrics["pooled"]["AUPR"] == pytest.approx(1)
+    assert (found.counts["components"], found.counts["predicted_components"]) == (2, 2)
+    assert found.facts["components"]["threshold"] == 2
+    assert found.facts["components"]["pixel_F1"] == 1
+
+
+def test_a_full_disk_is_named(tmp_path):
+    anomaly = np.array([[True, False]])
+    truth = Truth(np.zeros((1, 2), np.int64), anomaly, np.ones_like(anomaly))
+    made = Sample("a", lambda: np.zeros((3, 1, 2), np.float32), lambda: truth)
+    evaluator = make_evaluator(Task.ANOMALY, THREE, Protocol.OFFICIAL, tmp_path / "gone")
+    evaluator.update(made, truth.label, Scores(pixel=np.array([[1.0, 0.0]], np.float32)))
+    with pytest.raises(BenchError, match=r"cannot be kept in .*gone.*--workspace"):
+        evaluator.result()

@@ -17,6 +17,7 @@ from segalarm.benchmark.record import read_records
 from segalarm.benchmark.request import Request
 from segalarm.benchmark.runner import describe, run
 from segalarm.datasets.streethazards import StreetHazards
+from sklearn.metrics import average_precision_score
 
 LOG: list[tuple] = []
 
@@ -127,8 +128,12 @@ class Census(Method):
         return [Scores(pixel=-item.prediction.confidence.numpy()) for item in batch]
 
 
+class FaultyConfig(Config):
+    level: int = 0
+
+
 class Faulty(Method):
-    Config: ClassVar = Config
+    Config: ClassVar = FaultyConfig
 
     def score(self, batch, context):
         raise ZeroDivisionError("oh no")
@@ -418,3 +423,94 @@ def test_an_unknown_name_is_found_before_anything_runs(go, more, named):
 def test_a_bare_variant_names_only_trees_that_are_not_the_release(go, tmp_path):
     outcome = go("msp", datasets=("streethazards-mini",), preset=Preset.SMOKE)
     assert outcome.cells[0].identity.variant is None
+
+
+TUNE = {"tune_on": "validation", "sweeps": {"learner": {"factor": (-1.0, 0.0, 1.0)}}}
+
+
+def precisions(tree, positives):
+    """Mean over validation images of average precision, of confidence and of its negation."""
+    model, found = ColourSegmenter(Config(), StreetHazards.info), []
+    for sample in StreetHazards(tree).samples("validation"):
+        (prediction,) = model.predict(torch.from_numpy(sample.image)[None], [sample.key], Needs(), 0)
+        positive = positives(sample, prediction.labels.numpy()).ravel()
+        confidence = prediction.confidence.numpy().ravel()
+        found.append([average_precision_score(positive, sign * confidence) for sign in (1, -1)])
+    return np.mean(found, axis=0)
+
+
+def test_an_option_is_chosen_on_held_out_data_and_the_best_alone_is_tested(go, tree):
+    outcome = go("learner", "msp", tasks=(Task.PIXEL_FAILURE,), **TUNE)
+    keys = {key for (key,) in seen("expensive")}
+    assert {key.split("/")[0] for key in keys} == {"validation", "test"}
+    # One pass over the two validation images and one over the four of test, for all values.
+    assert len(seen("expensive")) == 6
+    tuned, msp = outcome.cells
+    record = next(r for r in read_records(tuned.record.parent) if r.identity.method == "learner")
+    how = record.extra["tuning"]
+    high, low = precisions(tree, lambda sample, labels: labels != sample.truth.label)
+    trials = {trial["factor"]: trial["AP-Error"] for trial in how["trials"]}
+    assert trials[-1.0] == pytest.approx(high)
+    assert trials[1.0] == pytest.approx(low)
+    best = max(trials, key=trials.get)
+    assert how["chosen"] == {"factor": best}
+    assert (how["split"], how["images"], how["metric"], how["reason"]) == ("validation", 2, "AP-Error", None)
+    assert record.identity.method_config["factor"] == best
+    assert "compared" not in record.extra
+    assert msp.identity.tuned is None
+
+
+def test_held_out_data_without_anomalies_is_judged_by_errors_and_the_record_says_so(go):
+    outcome = go("learner", **TUNE)
+    how = outcome.cells[0].choice
+    assert (how["metric"], how["reason"]) == ("AP-Error", "the split holds no anomalous pixel")
+
+
+def test_held_out_anomalies_are_what_counts_where_there_are_any(go, tree, monkeypatch):
+    def samples(self, split, read=StreetHazards.samples):
+        return read(self, "test" if split == "validation" else split)
+
+    monkeypatch.setattr(StreetHazards, "samples", samples)
+    how = go("learner", **TUNE).cells[0].choice
+    high, low = precisions(tree, lambda sample, labels: sample.truth.anomaly)
+    trials = {trial["factor"]: trial["AUPR"] for trial in how["trials"]}
+    assert (trials[-1.0], trials[1.0]) == (pytest.approx(high), pytest.approx(low))
+
+
+def test_a_choice_is_made_once_and_is_no_other_runs_record(go):
+    first = go("learner", **TUNE)
+    again = go("learner", **TUNE)
+    assert states(again) == {("learner", 0): "cached"}
+    chosen = first.cells[0].identity.method_config["factor"]
+    plain = go("learner", options={"learner": {"factor": chosen}})
+    assert plain.cells[0].identity.key != first.cells[0].identity.key
+    lines = []
+    go("learner", only_describe=lines.append, rerun="always", **TUNE)
+    assert "  to make  one pass over 2 images of validation, to choose options" in lines
+
+
+def test_a_choice_needs_a_split_to_be_made_on(go, monkeypatch):
+    read = StreetHazards.samples
+    monkeypatch.setattr(
+        StreetHazards, "samples", lambda self, split: [] if split == "validation" else read(self, split)
+    )
+    outcome = go("learner", "msp", **TUNE)
+    assert states(outcome) == {("msp", 0): "ok"}
+    ((_, reason),) = outcome.errors
+    assert "'streethazards' has no validation split to choose factor on" in reason
+
+
+def test_a_candidate_that_fails_fails_its_method_alone(go):
+    sweeps = {"faulty": {"level": (1, 2)}, **TUNE["sweeps"]}
+    outcome = go("faulty", "learner", tune_on="validation", sweeps=sweeps)
+    assert outcome.cells[0].reason == "ZeroDivisionError: oh no"
+    assert states(outcome) == {("faulty", 0): "failed", ("learner", 0): "ok"}
+    outcome = go("learner", "msp", tune_on="validation", sweeps={"learner": {"on": ("labels", "no")}})
+    assert "on = 'no'" in outcome.errors[0][1]
+
+
+def test_what_a_sweep_compares_on_the_test_split_is_in_its_records(go):
+    outcome = go("learner", "msp", sweeps={"learner": {"factor": (1, 2)}})
+    records = read_records(outcome.cells[0].record.parent)
+    compared = {"split": "test", "options": {"factor": [1, 2]}}
+    assert [record.extra.get("compared") for record in records] == [compared, compared, None]

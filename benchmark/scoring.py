@@ -1,0 +1,110 @@
+"""One pass of a segmenter over samples, for all methods of a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any
+
+import torch
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import Item, Labels, Needs, Sample, Scores
+from segalarm.benchmark.loading import load_batches, to_batch
+from segalarm.benchmark.plan import Cell, Group, groups
+from segalarm.benchmark.plugins import Registry
+from segalarm.benchmark.request import Request
+from segalarm.benchmark.stages import Stages, Track, check_classes
+from segalarm.benchmark.store import Store
+
+BATCH = 4
+
+
+class DevicePeak:
+    """The most memory that tensors held on a GPU since this was made; the CPU does not tell."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device if device.startswith("cuda") else None
+        if self._device is not None:
+            torch.cuda.reset_peak_memory_stats(self._device)
+
+    def read(self) -> int | None:
+        """Bytes; None on the CPU."""
+        return None if self._device is None else torch.cuda.max_memory_allocated(self._device)
+
+
+def largest(*counts: int | None) -> int | None:
+    """The largest of those that are known."""
+    return max((count for count in counts if count is not None), default=None)
+
+
+def all_groups(request: Request, registry: Registry) -> list[Group]:
+    """The groups of a request that leaves no records: whatever records there are, every cell is to run.
+
+    Raises:
+        BenchError: one cannot be planned.
+    """
+    found = []
+    for group in groups(replace(request, rerun="always"), registry):
+        if isinstance(group, tuple):
+            raise group[1]
+        for _, problem in group.errors:
+            raise problem
+        found.append(group)
+    return found
+
+
+def ready(request: Request, group: Group, store: Store, device: str, track: Track) -> Stages:
+    """The stages of a group with its segmenter and every method fitted; makes what is not there yet."""
+    stages = Stages(request, group, store, device, track)
+    stages.segmenter()
+    for cell in group.waiting:
+        stages.fit(cell)
+    stages.fitted()
+    return stages
+
+
+def scored(
+    stages: Stages, samples: Sequence[Sample], cells: Sequence[Cell]
+) -> Iterator[tuple[Sample, Labels, list[tuple[Cell, Scores | Exception]]]]:
+    """Samples with the segmenter's labels and every cell's answer, in one pass.
+
+    A cell that has raised or failed is asked no more; its last answer is the exception.
+    """
+    group, info = stages.group, stages.group.data.dataset.info
+    needs = reduce(Needs.__or__, (cell.method.needs() for cell in cells), Needs())
+    contexts = {id(cell): stages.scoring(cell) for cell in cells}
+    # Features and volumes are too large for more than one at a time.
+    size = 1 if needs.features or needs.branch or info.ndim == 3 else BATCH
+    batches: Iterable[list[Sample]] = load_batches(samples, size, stages.request.workers)
+    active = list(cells)
+    stages.timings["predict"] = 0.0
+    for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
+        peak = DevicePeak(stages.device)
+        began = time.perf_counter()
+        images = to_batch(batch, stages.device)
+        predictions = stages.predict(images, [sample.key for sample in batch], needs)
+        for prediction in predictions:
+            check_classes(prediction, group.train.dataset.info, group.network.name)
+        labels = [prediction.labels.cpu().numpy() for prediction in predictions]
+        stages.timings["predict"] += time.perf_counter() - began
+        items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
+        answers: list[list[tuple[Cell, Scores | Exception]]] = [[] for _ in batch]
+        active = [cell for cell in active if cell.state == "to run"]
+        predicted = peak.read()
+        for cell in list(active):
+            peak = DevicePeak(stages.device)
+            began = time.perf_counter()
+            try:
+                found: list[Any] = cell.method.score(items, contexts[id(cell)])
+                if len(found) != len(batch):
+                    raise BenchError(f"{cell.entry.name} gave {len(found)} scores for {len(batch)} images")
+            except Exception as error:
+                active.remove(cell)
+                found = [error] * len(batch)
+            cell.score_seconds += time.perf_counter() - began
+            cell.device_bytes = largest(cell.device_bytes, predicted, peak.read())
+            for place, answer in zip(answers, found, strict=True):
+                place.append((cell, answer))
+        yield from zip(batch, labels, answers, strict=True)
