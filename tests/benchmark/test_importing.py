@@ -130,6 +130,23 @@ def test_an_imported_pspnet_gives_the_recorded_probabilities_and_pyramid(importe
     assert_recorded(features["decoder"], recorded["features"])
 
 
+@needs_reference
+@pytest.mark.parametrize(
+    ("name", "recorded_as", "classes"),
+    [
+        ("spade-generator", "spade_generator_19classes_ngf64", 19),
+        ("spade-generator", "spade_generator_13classes_ngf64", 13),
+        ("spade-discriminator", "spade_discriminator_cityscapes", 19),
+    ],
+)
+def test_spade_is_imported_at_its_full_width(tmp_path, name, recorded_as, classes):
+    wanted = shapes(recorded_as)
+    torch.save({key: torch.zeros(shape) for key, shape in wanted.items()}, tmp_path / "theirs.pth")
+    out = tmp_path / "ours.safetensors"
+    import_checkpoint(name, [tmp_path / "theirs.pth"], classes, out, load_registry())
+    assert {key: tuple(value.shape) for key, value in load_file(out).items()} == wanted
+
+
 def small(name, classes=5):
     """Zeros of the keys and shapes of a network with few weights, as the reference names them."""
     part = SOURCES[name].parts[0]
