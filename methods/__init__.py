@@ -32,9 +32,10 @@ def register_methods(register: Register) -> None:
     register(
         "vae-alarm",
         "segalarm.methods.vae_alarm.method:VAEAlarm",
-        summary="IoU regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
+        summary="IoU or Dice regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
+        ndims=(2, 3),
     )
     register(
         "synthcp",

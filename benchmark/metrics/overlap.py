@@ -42,6 +42,22 @@ def per_class_iou(
     return iou
 
 
+def per_class_quality(
+    prediction: ArrayLike,
+    label: ArrayLike,
+    num_classes: int,
+    void: int,
+    absent: Literal["paper", "official"] = "official",
+) -> NDArray[np.float64]:
+    """Return what a failure predictor predicts: the IoU of each class of an image, the Dice of a volume's.
+
+    Volumes are told by their three axes (Section 4.1). Dice is 2 IoU / (1 + IoU). Args, returns, raises: as
+    `per_class_iou`.
+    """
+    iou = per_class_iou(prediction, label, num_classes, void, absent)
+    return 2 * iou / (1 + iou) if np.ndim(label) == 3 else iou
+
+
 def confusion_matrix(
     prediction: ArrayLike, label: ArrayLike, num_classes: int, void: int
 ) -> NDArray[np.int64]:

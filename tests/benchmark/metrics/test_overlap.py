@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from segalarm.benchmark.metrics import ConfusionState, dice, per_class_iou
+from segalarm.benchmark.metrics import ConfusionState, dice, per_class_iou, per_class_quality
 from sklearn.metrics import jaccard_score
 
 VOID = 255
@@ -18,6 +18,21 @@ def test_iou_by_hand_under_both_rules() -> None:
     np.testing.assert_allclose(
         per_class_iou(PREDICTION, LABEL, 5, VOID, "official"), [1 / 2, 1 / 3, np.nan, np.nan, np.nan]
     )
+
+
+def test_the_quality_of_an_image_is_iou_and_of_a_volume_dice() -> None:
+    rng = np.random.default_rng(1)
+    label, prediction = rng.integers(0, 3, (2, 4, 5, 6))
+    expected = [dice(prediction, label, number) for number in range(3)]
+    np.testing.assert_allclose(per_class_quality(prediction, label, 3, VOID), expected)
+    np.testing.assert_array_equal(
+        per_class_quality(prediction[0], label[0], 3, VOID), per_class_iou(prediction[0], label[0], 3, VOID)
+    )
+    # Absent from the label: none; missed: 0.
+    label[label == 2] = 0
+    prediction[prediction == 1] = 0
+    assert per_class_quality(prediction, label, 3, VOID)[1] == 0
+    assert np.isnan(per_class_quality(prediction, label, 3, VOID)[2])
 
 
 def test_void_within_the_class_range_is_no_class() -> None:
