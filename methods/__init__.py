@@ -21,6 +21,23 @@ def register_methods(register: Register) -> None:
         summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",
         tasks=tuple(Task),
         trains=True,
+        ndims=(2, 3),
+    )
+    register(
+        "jungo",
+        "segalarm.methods.jungo:Jungo",
+        summary="Quality regressed from the entropy over stochastic passes, mean of the predicted structure",
+        tasks=(Task.IMAGE_FAILURE,),
+        trains=True,
+        ndims=(2, 3),
+    )
+    register(
+        "kwon",
+        "segalarm.methods.kwon:Kwon",
+        summary="Quality regressed from the variance over stochastic passes, mean of the predicted structure",
+        tasks=(Task.IMAGE_FAILURE,),
+        trains=True,
+        ndims=(2, 3),
     )
     register(
         "direct-prediction",
@@ -32,7 +49,7 @@ def register_methods(register: Register) -> None:
     register(
         "vae-alarm",
         "segalarm.methods.vae_alarm.method:VAEAlarm",
-        summary="IoU or Dice regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
+        summary="Quality regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
         ndims=(2, 3),

@@ -30,6 +30,8 @@ def test_every_command_shows_examples():
         "docs/methods/msp.md",
         "docs/methods/mcdropout.md",
         "docs/methods/direct-prediction.md",
+        "docs/methods/jungo.md",
+        "docs/methods/kwon.md",
         "methods/vae_alarm/README.md",
         "methods/synthcp/README.md",
     ],

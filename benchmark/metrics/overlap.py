@@ -51,11 +51,13 @@ def per_class_quality(
 ) -> NDArray[np.float64]:
     """Return what a failure predictor predicts: the IoU of each class of an image, the Dice of a volume's.
 
-    Volumes are told by their three axes (Section 4.1). Dice is 2 IoU / (1 + IoU). Args, returns, raises: as
-    `per_class_iou`.
+    Volumes are told by their three axes; in them a class that the label lacks never has a Dice (SynthCP,
+    Section 4.1). Args, returns, raises: as `per_class_iou`.
     """
-    iou = per_class_iou(prediction, label, num_classes, void, absent)
-    return 2 * iou / (1 + iou) if np.ndim(label) == 3 else iou
+    if np.ndim(label) != 3:
+        return per_class_iou(prediction, label, num_classes, void, absent)
+    iou = per_class_iou(prediction, label, num_classes, void, "official")
+    return 2 * iou / (1 + iou)
 
 
 def confusion_matrix(
