@@ -45,6 +45,7 @@ def register_methods(register: Register) -> None:
         summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",
         tasks=FAILURE,
         trains=True,
+        ndims=(2, 3),
     )
     register(
         "vae-alarm",

@@ -127,8 +127,7 @@ class SynthCP(Method):
         if self.task is Task.ANOMALY:
             return
         images = self.synthesized(pairs, key, synthesizer, context)
-        classes = len(context.info.classes)
-        self._network = comparison.make_network(classes, self.config.comparison, True, context.seed)
+        self._network = comparison.make_network(context.info, self.config.comparison, True, context.seed)
         comparison.fit(self._network, self.config.comparison, self.config.head, pairs, images, context)
 
     def synthesized(
@@ -158,8 +157,9 @@ class SynthCP(Method):
         """Read the comparison network, and have the cGAN ready."""
         cgan(self.config.cgan, context)
         if self.task is not Task.ANOMALY:
-            classes = len(context.info.classes)
-            self._network = comparison.load(folder, classes, self.config.comparison, True, context.device)
+            self._network = comparison.load(
+                folder, context.info, self.config.comparison, True, context.device
+            )
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Eq. 9 with its gate, or the comparison network."""
