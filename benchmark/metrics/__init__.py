@@ -6,7 +6,14 @@ from .calibration import CalibrationState, calibration_error
 from .evaluation import RankingReport, RankingState
 from .failure import FailureMetrics, failure_metrics
 from .ordering import order
-from .overlap import ConfusionState, confusion_matrix, dice, per_class_iou, per_class_quality
+from .overlap import (
+    ConfusionState,
+    confusion_matrix,
+    dice,
+    per_class_dice,
+    per_class_iou,
+    per_class_quality,
+)
 from .per_image import PerImageState, RankingMeans
 from .pooled import PooledExactState, PooledHistogramState, PooledRanking, PooledState
 from .quality import QualityMetrics, QualityTable, quality_metrics, quality_table
@@ -38,6 +45,7 @@ __all__ = [
     "dice",
     "failure_metrics",
     "order",
+    "per_class_dice",
     "per_class_iou",
     "per_class_quality",
     "quality_metrics",
