@@ -61,4 +61,5 @@ def register_methods(register: Register) -> None:
         summary="Synthesize then compare: cGAN, then feature distance or comparison network",
         tasks=tuple(Task),
         trains=True,
+        ndims=(2, 3),
     )

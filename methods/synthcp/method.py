@@ -7,6 +7,7 @@ comparison network of Eq. 5 to 8.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -32,11 +33,9 @@ from segalarm.benchmark.interfaces import (
 )
 from segalarm.methods.synthcp import comparison, synthesis
 from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
-from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head
+from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head, Images
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, cgan
 from torch import Tensor
-
-IMAGES = "synthesized.npy"
 
 
 class SynthCPConfig(Config):
@@ -76,17 +75,10 @@ class SynthCP(Method):
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
         """The published schedules, or sizes for two cores."""
+        streets = preset is Preset.FULL and dataset.name.startswith("streethazards")
+        scales = {"scales": (300, 375, 450, 525, 600)} if streets else {}
         seen = comparison.defaults(preset, protocol, dataset)
-        if preset is Preset.FULL:
-            streets = dataset.name.startswith("streethazards")
-            city = {"upsampling": "more", "epochs": 50, "decay": 0.0, "batch_size": 12}
-            scales = (300, 375, 450, 525, 600) if streets else ()
-            return {"cgan": {} if streets else city, "scales": scales, "comparison": seen}
-        if preset is Preset.SMOKE:
-            sizes = synthesis.SMOKE
-        else:
-            sizes = synthesis.MINI if dataset.name.endswith("-mini") else synthesis.SMALL
-        return {"cgan": sizes, "comparison": seen}
+        return {"cgan": synthesis.defaults(preset, dataset), **scales, "comparison": seen}
 
     @classmethod
     def configurations(cls, task: Task) -> dict[str, Sequence[Any]]:
@@ -118,7 +110,9 @@ class SynthCP(Method):
         return {"cgan": cgan_config, "comparison": network, "head": self.config.head}
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """A head alone does one of the two failure tasks."""
+        """A head alone does one of the two failure tasks; Eq. 9 is of photographs."""
+        if self.task is Task.ANOMALY and dataset.ndim == 3:
+            return "Eq. 9 compares the features of photographs; nothing like it is published for volumes"
         return comparison.no_part(self.config.head, self.task)
 
     def fit(self, pairs: Pairs, context: Context) -> None:
@@ -130,10 +124,8 @@ class SynthCP(Method):
         self._network = comparison.make_network(context.info, self.config.comparison, True, context.seed)
         comparison.fit(self._network, self.config.comparison, self.config.head, pairs, images, context)
 
-    def synthesized(
-        self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context
-    ) -> npt.NDArray[np.uint8]:
-        """x̂ of every pair's prediction, uint8 (N, 3, h, w), memory-mapped.
+    def synthesized(self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context) -> Images:
+        """x̂ of every pair's prediction, uint8 (C, *size) each.
 
         Args:
             key: stands for the synthesizer.
@@ -145,8 +137,7 @@ class SynthCP(Method):
             seed=self.config.cgan.seed,
             inputs=[pairs.key, key],
         )
-        images: npt.NDArray[np.uint8] = np.load(made / IMAGES, mmap_mode="r")
-        return images
+        return Written(made, len(pairs))
 
     def save(self, folder: Path) -> None:
         """The comparison network; the cGAN is an artifact of its own."""
@@ -182,10 +173,11 @@ class SynthCP(Method):
             return found[0].features[self._features]
 
         def compare() -> Tensor:
-            synthesized = enlarged(synthesized_of(item, key, synthesizer).float() / 255, size)
+            made = synthesized_of(item, key, synthesizer).float() / 255
+            synthesized = enlarged(made, size)
             if self.config.reduce:
                 image = torch.from_numpy(item.view.image).to(synthesized)
-                real = features_of(reduced(image, synthesizer.size))
+                real = features_of(reduced(image, (made.shape[1], made.shape[2])))
             else:
                 real = item.prediction.features[self._features]
             return cosine_distance(real, features_of(synthesized), size)
@@ -214,21 +206,40 @@ class SynthCP(Method):
 
 
 def synthesized_of(item: Item, key: str, synthesizer: Synthesizer) -> Tensor:
-    """x̂ of an image (Eq. 3), uint8 (3, h, w), made once for all methods of the run."""
+    """x̂ of an image (Eq. 3), uint8 (C, *size), made once for all methods of the run."""
     return item.memo.get(("Eq. 3", key), lambda: synthesizer(item.prediction.labels[None])[0])
 
 
 def shown(item: Item, key: str, synthesizer: Synthesizer) -> dict[str, npt.NDArray[np.uint8]]:
-    """x̂, for people."""
-    return {"synthesized": synthesized_of(item, key, synthesizer).cpu().numpy()}
+    """x̂, for people: of an image of other than three channels the first."""
+    image = synthesized_of(item, key, synthesizer).cpu().numpy()
+    return {"synthesized": image if len(image) == 3 else image[:1].repeat(3, axis=0)}
+
+
+@dataclass(frozen=True)
+class Written(Sequence[npt.NDArray[np.uint8]]):
+    """A number of synthesized images, a file each, memory-mapped when indexed."""
+
+    folder: Path
+    number: int
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(self.number)[index]]
+        return np.load(self.file(range(self.number)[index]), mmap_mode="r")
+
+    def file(self, index: int) -> Path:
+        """Where an image is."""
+        return self.folder / f"{index:06d}.npy"
 
 
 def synthesize_all(pairs: Pairs, synthesizer: Synthesizer, folder: Path, context: Context) -> None:
-    """Write x̂ of every pair's prediction, uint8 (N, 3, h, w)."""
-    shape = (len(pairs), 3, *synthesizer.size)
-    images = np.lib.format.open_memmap(folder / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+    """Write x̂ of every pair's prediction."""
+    written = Written(folder, len(pairs))
     for index in context.track(range(len(pairs)), "synthesize", len(pairs)):
         prediction = pairs[index].prediction
         assert prediction is not None
-        images[index] = synthesizer(prediction.labels[None])[0].cpu().numpy()
-    images.flush()
+        np.save(written.file(index), synthesizer(prediction.labels[None])[0].cpu().numpy())
