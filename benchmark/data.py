@@ -161,8 +161,9 @@ def _download(archive: Archive, file: Path, report: Progress) -> None:
         raise _changed(archive, part, f"{have} bytes are here already but it has {archive.size}")
     if archive.size is None or have < archive.size:
         _transfer(archive, part, have, report)
-    if archive.sha256 is not None:
-        _check_digest(archive, part, report)
+    for kind, expected in (("SHA-256", archive.sha256), ("MD5", archive.md5)):
+        if expected is not None:
+            _check_digest(kind, expected, part, report)
     part.rename(file)
     _facts_file(part).unlink(missing_ok=True)
 
@@ -263,16 +264,16 @@ def _append(
     return done
 
 
-def _check_digest(archive: Archive, part: Path, report: Progress) -> None:
-    digest, done, total = hashlib.sha256(), 0, part.stat().st_size
+def _check_digest(kind: str, expected: str, part: Path, report: Progress) -> None:
+    digest, done, total = hashlib.new(kind.replace("-", "").lower()), 0, part.stat().st_size
     with part.open("rb") as data:
         while chunk := data.read(CHUNK):
             digest.update(chunk)
             done += len(chunk)
-            report(f"check {_file_name(archive.url)}", done, total)
-    if digest.hexdigest() != archive.sha256:
+            report(f"check {part.stem}", done, total)
+    if digest.hexdigest() != expected:
         raise BenchError(
-            f"{part}: its SHA-256 is {digest.hexdigest()}, not {archive.sha256} as published: damaged, or "
+            f"{part}: its {kind} is {digest.hexdigest()}, not {expected} as published: damaged, or "
             "changed on the server. Delete it to start over."
         )
 

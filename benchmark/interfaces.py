@@ -153,12 +153,13 @@ class View:
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that `bench data NAME --fetch` downloads. `sha256` and `size` (bytes) where published."""
+    """A file that `bench data NAME --fetch` downloads. Digests and `size` (bytes) where published."""
 
     url: str
     folder: str = "."
     size: int | None = None
     sha256: str | None = None
+    md5: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ class DatasetInfo:
     """The facts of a data set.
 
     Attributes:
+        classes: in volumes the first is the background, which is no structure.
         splits: number of images of the release, a split.
         folders: names the data set's folder usually has below a data root.
         layout: the expected files, for people.
@@ -194,6 +196,8 @@ class DatasetInfo:
     """In their place at the presets `small` and `smoke`: networks that train on two CPU cores."""
     default_tasks: tuple[Task, ...] = ()
     """The tasks of a run that names none: those of the published experiment. Empty: all of `tasks`."""
+    scored: tuple[str, ...] = ()
+    """The classes whose quality counts for image-level failures. Empty: all of `classes`."""
 
 
 class Dataset(ABC):
@@ -331,8 +335,9 @@ class Scores:
             negation: `1 - c` makes ties in float32.
         confidence: float32 (*spatial) in [0, 1], the estimated probability that the pixel's label is right;
             None where the method estimates none. It is judged by its calibration, never made from `pixel`.
-        quality: (L,), the predicted IoU or Dice of *every* class, finite; not clamped.
-        shown: pictures for `bench show`, name -> uint8 (3, h, w) RGB; a synthesized image, say.
+        quality: (L,), the predicted IoU (in volumes: Dice) of *every* class, finite; not clamped.
+        shown: pictures for `bench show`, name -> uint8 (3, h, w) RGB, in volumes (3, d, h, w); a synthesized
+            image, say.
     """
 
     pixel: Float32 | None = None

@@ -11,6 +11,19 @@ if TYPE_CHECKING:
     from segalarm.benchmark.plugins import Register
 
 _FAILURE = (Task.PIXEL_FAILURE, Task.IMAGE_FAILURE)
+_DECATHLON = (
+    ("pancreas", "Pancreas", "281 abdominal CTs with pancreas and tumour"),
+    ("hippocampus", "Hippocampus", "260 brain MRs with two parts of a hippocampus"),
+    ("braintumour", "BrainTumour", "484 brain MRs with parts of a glioma"),
+    ("heart", "Heart", "20 heart MRs with the left atrium"),
+    ("liver", "Liver", "131 abdominal CTs with liver and tumour"),
+    ("prostate", "Prostate", "32 prostate MRs with two zones"),
+    ("lung", "Lung", "63 thoracic CTs with a tumour"),
+    ("hepaticvessel", "HepaticVessel", "303 abdominal CTs with the liver's vessels and tumour"),
+    ("spleen", "Spleen", "41 abdominal CTs with the spleen"),
+    ("colon", "Colon", "126 abdominal CTs with a tumour of the colon"),
+)
+"""Name after "msd-", class, what it holds."""
 
 
 @hookimpl
@@ -27,6 +40,12 @@ def register_datasets(register: Register) -> None:
         "cityscapes-mini",
         f"{here}.cityscapes_mini:CityscapesMini",
         summary="generated street scenes with 19 classes, 160 images, no download",
+        tasks=_FAILURE,
+    )
+    register(
+        "pancreas-mini",
+        f"{here}.pancreas_mini:PancreasMini",
+        summary="generated CT volumes with an organ and a tumour, 120 volumes, no download",
         tasks=_FAILURE,
     )
     register(
@@ -53,3 +72,5 @@ def register_datasets(register: Register) -> None:
         summary="3475 street photographs with 19 classes",
         tasks=_FAILURE,
     )
+    for name, kind, summary in _DECATHLON:
+        register(f"msd-{name}", f"{here}.msd:{kind}", summary=f"Decathlon: {summary}", tasks=_FAILURE)

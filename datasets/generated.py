@@ -1,4 +1,4 @@
-"""Writes generated street scenes as trees in the data sets' own layouts: the miniatures and the toys."""
+"""Writes generated street scenes as trees in the data sets' own layouts, and keeps generated trees whole."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ MARKER = "generated.json"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What fixes a generated tree, byte for byte, together with `scenes.REVISION`.
+    """What fixes a generated tree, byte for byte.
 
     Attributes:
         splits: number of images a split.
-        size: rows and columns.
+        size: of an image, an axis each.
+        generator: revision of the code that draws.
     """
 
     splits: Mapping[str, int]
-    size: tuple[int, int]
+    size: tuple[int, ...]
     seed: int = 0
+    generator: int | str = scenes.REVISION
 
 
 TOY = Recipe({"train": 6, "validation": 2, "test": 4}, (64, 96))
@@ -136,7 +138,8 @@ def _scenes(
         place = places[number % len(places)]
         odd = anomalies and number % 20 != 7
         seed = recipe.seed, zlib.crc32(split.encode()), number
-        yield place, number, scenes.render(seed, place, recipe.size, anomalies=odd, hood=hood)
+        height, width = recipe.size
+        yield place, number, scenes.render(seed, place, (height, width), anomalies=odd, hood=hood)
 
 
 def write_streethazards(folder: Path, recipe: Recipe) -> None:
@@ -150,7 +153,7 @@ def write_streethazards(folder: Path, recipe: Recipe) -> None:
             file = f"{place}/{number + 1}.png"
             _save(scene.image, folder / top / "images" / name / file)
             _save(_translated(scene.kinds, _STREETHAZARDS), folder / top / "annotations" / name / file)
-    _sign(folder, recipe)
+    sign(folder, recipe)
 
 
 def write_cityscapes(folder: Path, recipe: Recipe) -> None:
@@ -161,7 +164,7 @@ def write_cityscapes(folder: Path, recipe: Recipe) -> None:
             _save(scene.image, folder / "leftImg8bit" / f"{stem}_leftImg8bit.png")
             labels = _translated(scene.kinds, _CITYSCAPES)
             _save(labels, folder / "gtFine" / f"{stem}_gtFine_labelIds.png")
-    _sign(folder, recipe)
+    sign(folder, recipe)
 
 
 def write_camvid(folder: Path, recipe: Recipe) -> None:
@@ -186,10 +189,9 @@ def write_roadanomaly(folder: Path, recipe: Recipe) -> None:
     (folder / "frame_list.json").write_text(json.dumps(names, indent=1) + "\n", encoding="utf-8")
 
 
-def _sign(folder: Path, recipe: Recipe) -> None:
+def sign(folder: Path, recipe: Recipe) -> None:
     """Write the marker, last: a tree that has it is complete."""
-    facts = {"generator": scenes.REVISION, **asdict(recipe)}
-    (folder / MARKER).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (folder / MARKER).write_text(json.dumps(asdict(recipe), indent=1) + "\n", encoding="utf-8")
 
 
 def signature(folder: Path) -> dict[str, Any] | None:
@@ -221,7 +223,7 @@ def ensure(
     Raises:
         BenchError: `root` holds something that this did not write, or cannot be written.
     """
-    if _is_complete(root, recipe.seed, count):
+    if _is_complete(root, recipe, count):
         return
     if root.exists() and signature(root) is None and (not root.is_dir() or any(root.iterdir())):
         raise BenchError(
@@ -234,12 +236,12 @@ def ensure(
         try:
             fresh = scratch / "new"
             write(fresh, recipe)
-            if root.exists() and not _is_complete(root, recipe.seed, count):
+            if root.exists() and not _is_complete(root, recipe, count):
                 root.rename(scratch / "old")
             try:
                 fresh.rename(root)
             except OSError:
-                if not _is_complete(root, recipe.seed, count):  # else another process was faster
+                if not _is_complete(root, recipe, count):  # else another process was faster
                     raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -250,9 +252,9 @@ def ensure(
         ) from error
 
 
-def _is_complete(root: Path, seed: int, count: Callable[[], Mapping[str, int]]) -> bool:
+def _is_complete(root: Path, recipe: Recipe, count: Callable[[], Mapping[str, int]]) -> bool:
     facts = signature(root)
-    if facts is None or facts.get("generator") != scenes.REVISION or facts.get("seed") != seed:
+    if facts is None or (facts.get("generator"), facts.get("seed")) != (recipe.generator, recipe.seed):
         return False
     splits = facts.get("splits")
     try:

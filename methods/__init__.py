@@ -55,6 +55,23 @@ def register_methods(register: Register) -> None:
         summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",
         tasks=tuple(Task),
         trains=True,
+        ndims=(2, 3),
+    )
+    register(
+        "jungo",
+        "segalarm.methods.jungo:Jungo",
+        summary="Quality regressed from the entropy over stochastic passes, mean of the predicted structure",
+        tasks=(Task.IMAGE_FAILURE,),
+        trains=True,
+        ndims=(2, 3),
+    )
+    register(
+        "kwon",
+        "segalarm.methods.kwon:Kwon",
+        summary="Quality regressed from the variance over stochastic passes, mean of the predicted structure",
+        tasks=(Task.IMAGE_FAILURE,),
+        trains=True,
+        ndims=(2, 3),
     )
     register(
         "tcp",
@@ -75,13 +92,15 @@ def register_methods(register: Register) -> None:
         summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",
         tasks=FAILURE,
         trains=True,
+        ndims=(2, 3),
     )
     register(
         "vae-alarm",
         "segalarm.methods.vae_alarm.method:VAEAlarm",
-        summary="IoU regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
+        summary="Quality regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
+        ndims=(2, 3),
     )
     register(
         "synthcp",
@@ -89,4 +108,5 @@ def register_methods(register: Register) -> None:
         summary="Synthesize then compare: cGAN, then feature distance or comparison network",
         tasks=tuple(Task),
         trains=True,
+        ndims=(2, 3),
     )

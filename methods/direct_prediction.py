@@ -73,8 +73,7 @@ class DirectPrediction(Method):
 
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Train the network."""
-        classes = len(context.info.classes)
-        self._network = comparison.make_network(classes, self.config.comparison, False, context.seed)
+        self._network = comparison.make_network(context.info, self.config.comparison, False, context.seed)
         comparison.fit(self._network, self.config.comparison, self.config.head, pairs, None, context)
 
     def save(self, folder: Path) -> None:
@@ -84,8 +83,7 @@ class DirectPrediction(Method):
 
     def load(self, folder: Path, context: Context) -> None:
         """Read the network."""
-        classes = len(context.info.classes)
-        self._network = comparison.load(folder, classes, self.config.comparison, False, context.device)
+        self._network = comparison.load(folder, context.info, self.config.comparison, False, context.device)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """One pass of the network an image answers both tasks."""

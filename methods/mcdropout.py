@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from pydantic import Field
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
-    Config,
     Context,
     DatasetInfo,
     FitOn,
@@ -23,39 +17,26 @@ from segalarm.benchmark.interfaces import (
     MonteCarlo,
     Needs,
     Pairs,
-    Prediction,
     Preset,
     Protocol,
     Scores,
     Task,
 )
-from segalarm.methods.regression import Linear, fit_linear, observed
+from segalarm.methods import passes
+from segalarm.methods.passes import PassesConfig, class_entropies, mean_prediction
+from segalarm.methods.regression import Linear, fit_linear
 from torch import Tensor
-
-ENTROPIES = "entropies.npy"
-
-
-class PassesConfig(Config):
-    """What the entropies and qualities of training images depend on.
-
-    Attributes:
-        passes: stochastic passes.
-        average: what is averaged over them: "logits", whose softmax is taken then, or "probabilities".
-        absent: which classes have an IoU to learn, see `per_class_iou`.
-    """
-
-    passes: int = Field(default=50, ge=2)
-    average: Literal["logits", "probabilities"] = "probabilities"
-    absent: Literal["official", "paper"] = "official"
 
 
 class MCDropoutConfig(PassesConfig):
     """Hyper-parameters.
 
     Attributes:
+        average: what is averaged over the passes: "logits", whose softmax is taken then, or "probabilities".
         statistic: what is read of the passes for a pixel, see `uncertainty`.
     """
 
+    average: Literal["logits", "probabilities"] = "probabilities"
     statistic: Literal["entropy", "mutual-information", "variance"] = "entropy"
 
 
@@ -70,86 +51,48 @@ class MCDropout(Method):
 
     def __init__(self, config: MCDropoutConfig, task: Task) -> None:
         super().__init__(config, task)
-        self._to_iou: Linear | None = None
+        self._to_quality: Linear | None = None
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The published code for failure detection averages logits; it has none for anomalies."""
+        """The published code for failure detection averages logits; it has none for anomalies or volumes."""
         published = protocol is Protocol.OFFICIAL and Task.ANOMALY not in dataset.default_tasks
-        return {"absent": protocol.value} | ({"average": "logits"} if published else {})
+        average = {"average": "logits"} if published and dataset.ndim == 2 else {}
+        return passes.defaults(preset, protocol, dataset) | average
 
     def needs(self) -> Needs:
         """The statistics over the passes."""
         return Needs(monte_carlo=frozenset({self.config.passes}))
 
     def fit_on(self) -> FitOn:
-        """Pixels are ranked by what the passes say; an IoU is regressed from it."""
+        """Pixels are ranked by what the passes say; a quality is regressed from it."""
         return FitOn.OUT_OF_FOLD if self.task is Task.IMAGE_FAILURE else FitOn.NOTHING
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Regress the IoU of each class from the entropies of all, on out-of-fold predictions."""
-        passes = PassesConfig(**self.config.model_dump(include=set(PassesConfig.model_fields)))
-        # Fifty passes an image: made once for all seeds.
-        made = context.artifact(
-            "entropies", passes, partial(write_entropies, pairs, passes), inputs=[pairs.key]
-        )
-        entropies, iou = np.load(made / ENTROPIES)
-        self._to_iou = fit_linear(entropies, iou)
+        """Regress the quality of each class from the entropies of all, on out-of-fold predictions."""
+        self._to_quality = fit_linear(*passes.of_training(self.config, pairs, context)(self.config.average))
 
     def save(self, folder: Path) -> None:
         """The regression."""
-        assert self._to_iou is not None
-        self._to_iou.save(folder)
+        assert self._to_quality is not None
+        self._to_quality.save(folder)
 
     def load(self, folder: Path, context: Context) -> None:
         """Read the regression."""
-        self._to_iou = Linear.load(folder)
+        self._to_quality = Linear.load(folder)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Read the configured statistic of the shared passes, or regress."""
         scores = []
         for item in batch:
-            passes = item.prediction.monte_carlo[self.config.passes]
-            mean = mean_prediction(passes, self.config.average)
+            drawn = item.prediction.monte_carlo[self.config.passes]
+            mean = mean_prediction(drawn, self.config.average)
             if self.task is Task.IMAGE_FAILURE:
-                assert self._to_iou is not None
-                scores.append(Scores(quality=self._to_iou(class_entropies(mean))))
+                assert self._to_quality is not None
+                scores.append(Scores(quality=self._to_quality(class_entropies(mean))))
             else:
-                scores.append(Scores(pixel=uncertainty(mean, passes, self.config.statistic)))
+                scores.append(Scores(pixel=uncertainty(mean, drawn, self.config.statistic)))
         return scores
-
-
-def mean_prediction(passes: MonteCarlo, average: str) -> Tensor:
-    """float32 (L, *spatial), the softmax averaged over passes, or of the averaged logits.
-
-    Raises:
-        BenchError: logits are to be averaged, and there are none.
-    """
-    if average == "probabilities":
-        return passes.mean
-    if passes.logits is None:
-        raise BenchError(
-            "mcdropout: this segmenter averages over scales, so its passes have no logits: "
-            "--set mcdropout.average=probabilities"
-        )
-    return torch.softmax(passes.logits, dim=0)
-
-
-def class_entropies(mean: Tensor) -> npt.NDArray[np.float64]:
-    """float64 (L,), the mean over pixels of the entropy of "this class or another", in nats."""
-    both = torch.special.entr(mean) + torch.special.entr(1 - mean)
-    found: npt.NDArray[np.float64] = both.double().flatten(1).mean(dim=1).cpu().numpy()
-    return found
-
-
-def write_entropies(pairs: Pairs, config: PassesConfig, folder: Path, context: Context) -> None:
-    """Write the entropies and the IoU of each class for every pair, float64 (2, N, L)."""
-
-    def entropies(prediction: Prediction) -> npt.NDArray[np.float64]:
-        return class_entropies(mean_prediction(prediction.monte_carlo[config.passes], config.average))
-
-    found = observed(pairs, entropies, config.absent, "mcdropout: entropies", context)
-    np.save(folder / ENTROPIES, np.stack(found))
 
 
 def uncertainty(mean: Tensor, passes: MonteCarlo, statistic: str) -> Float32:

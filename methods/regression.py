@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from scipy.optimize import least_squares
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Context, Pairs, Prediction
-from segalarm.benchmark.metrics import per_class_iou
+from segalarm.benchmark.metrics import per_class_quality
 
 Array = npt.NDArray[np.float64]
 
@@ -52,10 +52,10 @@ def observed(
     title: str,
     context: Context,
 ) -> tuple[Array, Array]:
-    """What there is to regress from and to: features (N, K) of every pair's prediction, its IoU (N, L).
+    """What there is to regress from and to: features (N, K) of every pair's prediction, its quality (N, L).
 
     Args:
-        absent: which classes have an IoU, see `per_class_iou`; the others are NaN.
+        absent: which classes have a quality, see `per_class_quality`; the others are NaN.
         title: of the progress bar.
     """
     features, quality = [], []
@@ -65,7 +65,7 @@ def observed(
         assert prediction is not None
         features.append(features_of(prediction))
         labels, truth = prediction.labels.cpu().numpy(), pair.sample.truth.scored
-        quality.append(per_class_iou(labels, truth, len(context.info.classes), VOID, absent=absent))
+        quality.append(per_class_quality(labels, truth, len(context.info.classes), VOID, absent=absent))
     return np.array(features), np.array(quality)
 
 

@@ -36,6 +36,8 @@ def test_every_command_shows_examples():
         "docs/methods/mcdropout.md",
         "docs/methods/ensemble.md",
         "docs/methods/direct-prediction.md",
+        "docs/methods/jungo.md",
+        "docs/methods/kwon.md",
         "methods/vae_alarm/README.md",
         "methods/synthcp/README.md",
     ],

@@ -8,7 +8,14 @@ from .components import ComponentMetrics, Overlaps, overlaps, summarize
 from .evaluation import RankingReport, RankingState
 from .failure import FailureMetrics, failure_metrics
 from .ordering import order
-from .overlap import ConfusionState, confusion_matrix, dice, per_class_iou
+from .overlap import (
+    ConfusionState,
+    confusion_matrix,
+    dice,
+    per_class_dice,
+    per_class_iou,
+    per_class_quality,
+)
 from .per_image import PerImageState, RankingMeans
 from .pooled import PooledExactState, PooledHistogramState, PooledRanking, PooledState
 from .quality import QualityMetrics, QualityTable, quality_metrics, quality_table
@@ -45,7 +52,9 @@ __all__ = [
     "failure_metrics",
     "order",
     "overlaps",
+    "per_class_dice",
     "per_class_iou",
+    "per_class_quality",
     "quality_metrics",
     "quality_table",
     "ranking_metrics",

@@ -42,6 +42,40 @@ def per_class_iou(
     return iou
 
 
+def per_class_dice(
+    prediction: ArrayLike, label: ArrayLike, num_classes: int, void: int
+) -> NDArray[np.float64]:
+    """Return the Dice of each class in one image or volume, float64 (num_classes,), fractions.
+
+    A class that the label lacks has none (NaN), whether or not it is predicted; one that is there and not
+    predicted has 0. Args, raises: as `per_class_iou`.
+    """
+    matrix = confusion_matrix(prediction, label, num_classes, void)
+    predicted, true = matrix.sum(axis=0), matrix.sum(axis=1)
+    found = np.full(num_classes, _NAN)
+    np.divide(2 * np.diagonal(matrix), predicted + true, out=found, where=true > 0)
+    if 0 <= void < num_classes:
+        found[void] = _NAN
+    return found
+
+
+def per_class_quality(
+    prediction: ArrayLike,
+    label: ArrayLike,
+    num_classes: int,
+    void: int,
+    absent: Literal["paper", "official"] = "official",
+) -> NDArray[np.float64]:
+    """Return what a failure predictor predicts: the IoU of each class of an image, the Dice of a volume's.
+
+    Volumes are told by their three axes; in them a class that the label lacks never has a Dice (SynthCP,
+    Section 4.1). Args, returns, raises: as `per_class_iou`.
+    """
+    if np.ndim(label) != 3:
+        return per_class_iou(prediction, label, num_classes, void, absent)
+    return per_class_dice(prediction, label, num_classes, void)
+
+
 def confusion_matrix(
     prediction: ArrayLike, label: ArrayLike, num_classes: int, void: int
 ) -> NDArray[np.int64]:

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -19,7 +18,8 @@ import torch.nn.functional as F
 from pydantic import Field
 from safetensors.torch import load_file
 from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
-from segalarm.benchmark.encoders import IMAGENET_MEAN, IMAGENET_STD, lite0_encoder
+from segalarm.benchmark.encoders import IMAGENET_MEAN, IMAGENET_STD
+from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     VOID,
     Config,
@@ -33,14 +33,30 @@ from segalarm.benchmark.interfaces import (
     Task,
 )
 from segalarm.benchmark.loading import shuffled
-from segalarm.benchmark.metrics import per_class_iou
-from segalarm.benchmark.pretrained import LITE0, RESNET18, find_weights
+from segalarm.benchmark.metrics import per_class_quality
+from segalarm.benchmark.pretrained import LITE0, RESNET18
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
+from segalarm.methods.dimensions import (
+    BATCH_NORM,
+    CHANNELS_LAST,
+    CONVOLUTION,
+    Size,
+    convolve,
+    enlarged,
+    nearest,
+    resized,
+    spatial,
+)
+from segalarm.methods.synthcp.encoders import SMALL, WIDTHS, Encoder, make_encoder
 from torch import Tensor, nn
 
 REDUCED = 64
 """Channels of each stage's comparison."""
 WEIGHTS = "comparison.safetensors"
+FLAT = 1e-6
+"""The least deviation that a volume is divided by."""
+
+Images = Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8]
 
 Head = Literal["joint", "image", "pixel"]
 """What a comparison network is trained for: Eq. 8 as a whole, or one of its two parts."""
@@ -50,22 +66,23 @@ class ComparisonConfig(Config):
     """Hyper-parameters of the comparison network.
 
     Attributes:
-        encoder: "resnet18" or "efficientnet-lite0".
+        encoder: "resnet18", "efficientnet-lite0" (in two dimensions), or "small", from scratch.
         pretrained: whether it starts from ImageNet weights.
         shared: one encoder for x and x̂, or one each.
-        size: height and width of what it sees; a single number is the height; None for the image's own.
+        size: of what it sees, an axis each; a single number is an image's height, or each axis of a volume;
+            None for the image's own.
         iou_loss: "l1", or "smooth-l1".
-        absent: which classes have an IoU to learn: "official", those of the label; "paper", also those that
-            are predicted in vain.
+        absent: which classes have a quality to learn: "official", those of the label; "paper", in images also
+            those that are predicted in vain.
         weighted: whether a pixel's cross entropy is weighted by p², p the maximum softmax probability.
         add_probability: whether p is added to the confidence when it scores.
         weights: a network trained elsewhere, taken as it is in place of training.
     """
 
-    encoder: Literal["resnet18", "efficientnet-lite0"] = "resnet18"
+    encoder: Encoder = "resnet18"
     pretrained: bool = True
     shared: bool = False
-    size: tuple[int, int] | int | None = None
+    size: tuple[int, ...] | int | None = None
     steps: int = Field(20_000, ge=1)
     batch_size: int = Field(4, ge=1)
     learning_rate: float = Field(2e-4, gt=0)
@@ -86,11 +103,19 @@ PAPER: Mapping[str, Any] = {
     "add_probability": False,
 }
 """Where the text differs from the published code."""
+VOLUMES: Mapping[Preset, Mapping[str, Any]] = {
+    Preset.FULL: {"encoder": RESNET18, "size": 128},
+    Preset.SMALL: {"encoder": SMALL, "size": 40, "steps": 600, "learning_rate": 1e-3, "decay": 0.9},
+    Preset.SMOKE: {"encoder": SMALL, "size": 16, "steps": 4, "batch_size": 2},
+}
+"""Sizes and lengths for volumes, for which nothing is published."""
 
 
 def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
     """The published schedule, or sizes for two cores."""
     text = dict(PAPER) if protocol is Protocol.PAPER else {}
+    if dataset.ndim == 3:
+        return {**text, **VOLUMES[preset], "pretrained": False}
     if preset is Preset.FULL:
         return text
     if preset is Preset.SMOKE:
@@ -109,29 +134,39 @@ def no_part(head: Head, task: Task) -> str | None:
 
 
 class ComparisonNetwork(nn.Module):
-    """From ŷ (probabilities), x and x̂ to the IoU of each class and the confidence of each pixel (Eq. 5).
+    """From ŷ (probabilities), x and x̂ to the quality of each class and the confidence of each pixel (Eq. 5).
 
     Args:
         classes: number of classes.
         config: encoder, and whether it is shared.
         synthesized: whether there is an x̂; without, this is Direct Prediction.
+        ndim: 2 for images, 3 for volumes.
+        channels: of x and x̂.
     """
 
-    def __init__(self, classes: int, config: ComparisonConfig, synthesized: bool = True) -> None:
+    def __init__(
+        self,
+        classes: int,
+        config: ComparisonConfig,
+        synthesized: bool = True,
+        ndim: int = 2,
+        channels: int = 3,
+    ) -> None:
         super().__init__()
-        # The softmax becomes one channel beside the image's three.
-        self.pred_conv = nn.Sequential(nn.Conv2d(classes, 1, 1), nn.BatchNorm2d(1), nn.ReLU())
+        conv, norm = CONVOLUTION[ndim], BATCH_NORM[ndim]
+        self.convolve = convolve[ndim]
+        # The softmax becomes one channel beside the image's.
+        self.pred_conv = nn.Sequential(conv(classes, 1, 1), norm(1), nn.ReLU())
         branches = 2 if synthesized else 1
         own = ["siamese1", "siamese2"] if synthesized and not config.shared else ["siamese"]
         self.branches = own if len(own) == branches else own * branches
         for name in own:
-            self.add_module(name, make_encoder(config))
+            self.add_module(name, make_encoder(config.encoder, config.pretrained, ndim, channels))
         widths = WIDTHS[config.encoder]
         self.ft_convs = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(branches * width, REDUCED, 1), nn.BatchNorm2d(REDUCED), nn.ReLU())
-            for width in widths
+            nn.Sequential(conv(branches * width, REDUCED, 1), norm(REDUCED), nn.ReLU()) for width in widths
         )
-        self.conf = nn.Conv2d(len(widths) * REDUCED, 1, 1)
+        self.conf = conv(len(widths) * REDUCED, 1, 1)
         self.regress = nn.Linear(branches * widths[-1], classes)
 
     def forward(
@@ -140,11 +175,11 @@ class ComparisonNetwork(nn.Module):
         """Compare.
 
         Args:
-            probabilities: float32 (B, L, H, W).
-            image, synthesized: float32 (B, 3, H, W), normalised by ImageNet's mean and deviation.
+            probabilities: float32 (B, L, *spatial).
+            image, synthesized: float32 (B, C, *spatial), `normalised`.
 
         Returns:
-            IoU (B, L), and the logit of each pixel's confidence that it is right (B, H, W).
+            IoU or Dice (B, L), and the logit of each pixel's confidence that it is right (B, *spatial).
         """
         extra = self.pred_conv(probabilities)
         seen = [image] if synthesized is None else [image, synthesized]
@@ -152,69 +187,16 @@ class ComparisonNetwork(nn.Module):
             self.get_submodule(name)(torch.cat([x, extra], dim=1))
             for name, x in zip(self.branches, seen, strict=True)
         ]
-        pooled = torch.cat([stages[-1].mean(dim=(2, 3)) for stages in found], dim=1)
+        pooled = torch.cat([stages[-1].flatten(2).mean(dim=2) for stages in found], dim=1)
         # The last 1x1 convolution comes before the upsampling: both are linear, and 64 channels become one.
         weights = torch.split(self.conf.weight, REDUCED, dim=1)
         confidence: Tensor = torch.zeros((), device=image.device)
         for stage, weight in enumerate(weights):
             joined = torch.cat([stages[stage] for stages in found], dim=1)
-            one = F.conv2d(self.ft_convs[stage](joined), weight)
-            confidence = confidence + F.interpolate(
-                one, image.shape[2:], mode="bilinear", align_corners=False
-            )
+            one = self.convolve(self.ft_convs[stage](joined), weight)
+            confidence = confidence + enlarged(one, spatial(image))
         assert self.conf.bias is not None
         return self.regress(pooled), confidence[:, 0] + self.conf.bias
-
-
-class ResNet18(nn.Module):
-    """The four stages of torchvision's ResNet-18, with a fourth input channel."""
-
-    def __init__(self, pretrained: bool) -> None:
-        super().__init__()
-        from torchvision.models import resnet18
-
-        network = resnet18()
-        if pretrained:
-            file = find_weights(RESNET18)
-            load_strict(network, read_checkpoint(file), file)
-        self.conv1 = with_fourth_channel(network.conv1)
-        self.bn1 = network.bn1
-        self.layer1, self.layer2 = network.layer1, network.layer2
-        self.layer3, self.layer4 = network.layer3, network.layer4
-
-    def forward(self, x: Tensor) -> list[Tensor]:
-        """float32 (B, 4, H, W) to 64, 128, 256 and 512 channels at strides 4 to 32."""
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        found = []
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
-            found.append(x)
-        return found
-
-
-WIDTHS = {RESNET18: (64, 128, 256, 512), LITE0: (24, 40, 112, 320)}
-
-
-def make_encoder(config: ComparisonConfig) -> nn.Module:
-    """An encoder of four channels; the fourth starts from zero where the others are pretrained.
-
-    Raises:
-        BenchError: the ImageNet weights are not on this machine.
-    """
-    if config.encoder == RESNET18:
-        return ResNet18(config.pretrained)
-    network: Any = lite0_encoder(LITE0 if config.pretrained else None)
-    network.conv_stem = with_fourth_channel(network.conv_stem)
-    encoder: nn.Module = network
-    return encoder
-
-
-def with_fourth_channel(conv: Any) -> Any:
-    """The same convolution with one more input channel."""
-    weight = conv.weight.data
-    conv.weight = nn.Parameter(torch.cat([weight, torch.zeros_like(weight[:, :1])], dim=1))
-    conv.in_channels += 1
-    return conv
 
 
 @dataclass(frozen=True)
@@ -222,21 +204,23 @@ class Batches:
     """`batches(n)` gives the n-th training batch of the comparison network, as numpy arrays.
 
     Attributes:
-        synthesized: uint8 (N, 3, h, w), x̂ of every pair, memory-mapped; None without synthesis.
+        synthesized: x̂ of every pair, uint8 (C, *size) each; None without synthesis.
     """
 
     pairs: Pairs
-    synthesized: npt.NDArray[np.uint8] | None
+    synthesized: Images | None
     config: ComparisonConfig
     classes: int
     seed: int
 
     def __call__(self, number: int) -> dict[str, Any]:
         """The batch of this number."""
-        cv2.setNumThreads(0)
         torch.set_num_threads(1)
         size = self.config.batch_size
         made = [self._one(number * size + slot) for slot in range(size)]
+        shapes = {one["wrong"].shape for one in made}
+        if len(shapes) > 1:
+            raise BenchError(f"comparison.size: images of the shapes {shapes} make no batch: name a size")
         return {name: np.stack([one[name] for one in made]) for name in made[0]}
 
     def _one(self, position: int) -> dict[str, Any]:
@@ -253,42 +237,52 @@ class Batches:
         if self.synthesized is not None:
             inputs["synthesized"] = normalised(torch.from_numpy(self.synthesized[index].copy()) / 255, size)
         found: dict[str, Any] = {name: tensor.numpy() for name, tensor in inputs.items()}
-        iou = per_class_iou(labels, label, self.classes, VOID, absent=self.config.absent)
-        small = (size[1], size[0])
+        quality = per_class_quality(labels, label, self.classes, VOID, absent=self.config.absent)
         wrong = np.where(label == VOID, VOID, labels != label).astype(np.uint8)
-        found["iou"] = iou.astype(np.float32)
-        found["wrong"] = cv2.resize(wrong, small, interpolation=cv2.INTER_NEAREST)
-        found["confidence"] = cv2.resize(prediction.confidence.numpy(), small, interpolation=cv2.INTER_AREA)
+        found["iou"] = quality.astype(np.float32)
+        found["wrong"] = nearest(torch.from_numpy(wrong), size).numpy()
+        found["confidence"] = resized(prediction.confidence[None], size)[0].numpy()
         return found
 
 
-def prepare(image: Tensor, probabilities: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
-    """What the network sees of an image (3, H, W) in [0, 1] and a prediction (L, H, W), at `size`."""
+def prepare(image: Tensor, probabilities: Tensor, size: Size) -> dict[str, Tensor]:
+    """What the network sees of an image (C, *spatial) and a prediction (L, *spatial), at `size`."""
     return {"image": normalised(image, size), "probabilities": resized(probabilities, size)}
 
 
-def normalised(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """An image (3, h, w) in [0, 1], brought to `size` and to ImageNet's mean and deviation."""
-    mean = torch.tensor(IMAGENET_MEAN, device=image.device).view(-1, 1, 1)
-    std = torch.tensor(IMAGENET_STD, device=image.device).view(-1, 1, 1)
+def normalised(image: Tensor, size: Size) -> Tensor:
+    """An image as the network sees it, at `size`.
+
+    Args:
+        image: float32 (3, h, w) in [0, 1], brought to ImageNet's mean and deviation; or a volume (C, d, h, w)
+            of any unit, brought to mean 0 and deviation 1 a channel.
+    """
+    if len(size) == 3:
+        seen = resized(image, size)
+        mean, std = seen.mean(dim=(1, 2, 3), keepdim=True), seen.std(dim=(1, 2, 3), keepdim=True)
+        return (seen - mean) / std.clamp_min(FLAT)
+    mean, std = (
+        torch.tensor(numbers, device=image.device).view(-1, 1, 1) for numbers in (IMAGENET_MEAN, IMAGENET_STD)
+    )
     return (resized(image, size) - mean) / std
 
 
-def resized(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, h, w) to (C, *size): by area where it shrinks, else bilinear."""
-    if maps.shape[1:] == size:
-        return maps
-    if maps.shape[1] >= size[0]:
-        return F.interpolate(maps[None], size, mode="area")[0]
-    return F.interpolate(maps[None], size, mode="bilinear", align_corners=False)[0]
+def seen_size(config: ComparisonConfig, shape: Sequence[int]) -> Size:
+    """The size of what the network sees of images of a shape.
 
-
-def seen_size(config: ComparisonConfig, shape: Sequence[int]) -> tuple[int, int]:
-    """Height and width of what the network sees of images of a shape."""
+    Raises:
+        BenchError: the configured size has another number of axes.
+    """
     if config.size is None:
-        return int(shape[0]), int(shape[1])
+        return tuple(int(length) for length in shape)
     if isinstance(config.size, tuple):
+        if len(config.size) != len(shape):
+            raise BenchError(
+                f"comparison.size {config.size} has {len(config.size)} axes, the data {len(shape)}"
+            )
         return config.size
+    if len(shape) == 3:
+        return (config.size,) * 3
     return config.size, round(config.size * shape[1] / shape[0] / 32) * 32
 
 
@@ -324,7 +318,7 @@ def fit(
     config: ComparisonConfig,
     head: str,
     pairs: Pairs,
-    synthesized: npt.NDArray[np.uint8] | None,
+    synthesized: Images | None,
     context: Context,
 ) -> None:
     """Train on pairs of images and out-of-fold predictions, unless the configuration names weights."""
@@ -338,7 +332,7 @@ def fit(
     batches = Batches(pairs, synthesized, config, len(context.info.classes), context.seed)
     train(
         f"train comparison ({head})",
-        {"network": network.to(memory_format=torch.channels_last)},
+        {"network": network.to(memory_format=CHANNELS_LAST[context.info.ndim])},
         [Objective(optimizer, partial(losses, network, config, head), rate)],
         batches,
         config.steps,
@@ -346,16 +340,21 @@ def fit(
     )
 
 
-def make_network(classes: int, config: ComparisonConfig, synthesized: bool, seed: int) -> ComparisonNetwork:
-    """A network whose fresh weights depend on the seed alone."""
+def make_network(
+    info: DatasetInfo, config: ComparisonConfig, synthesized: bool, seed: int
+) -> ComparisonNetwork:
+    """A network for a data set, whose fresh weights depend on the seed alone."""
     seed_everything(seed)
-    ready = config.weights is not None
-    return ComparisonNetwork(classes, from_scratch(config) if ready else config, synthesized)
+    return _network(info, from_scratch(config) if config.weights is not None else config, synthesized)
 
 
 def from_scratch(config: ComparisonConfig) -> ComparisonConfig:
     """The same network without ImageNet weights."""
     return config.model_copy(update={"pretrained": False})
+
+
+def _network(info: DatasetInfo, config: ComparisonConfig, synthesized: bool) -> ComparisonNetwork:
+    return ComparisonNetwork(len(info.classes), config, synthesized, info.ndim, info.channels)
 
 
 def save(network: ComparisonNetwork, folder: Path) -> None:
@@ -364,12 +363,12 @@ def save(network: ComparisonNetwork, folder: Path) -> None:
 
 
 def load(
-    folder: Path, classes: int, config: ComparisonConfig, synthesized: bool, device: str
+    folder: Path, info: DatasetInfo, config: ComparisonConfig, synthesized: bool, device: str
 ) -> ComparisonNetwork:
     """The network that `save` wrote, ready to score."""
-    network = ComparisonNetwork(classes, from_scratch(config), synthesized)
+    network = _network(info, from_scratch(config), synthesized)
     load_strict(network, load_file(folder / WEIGHTS), folder / WEIGHTS)
-    return network.to(memory_format=torch.channels_last).to(device).eval()
+    return network.to(memory_format=CHANNELS_LAST[info.ndim]).to(device).eval()
 
 
 @torch.no_grad()
@@ -383,10 +382,10 @@ def compare(
     """Eq. 5 for one image.
 
     Args:
-        synthesized: uint8 (3, h, w), x̂; None for a network without it.
+        synthesized: uint8 (C, *size), x̂; None for a network without it.
 
     Returns:
-        IoU (L,), and each pixel's confidence that it is right, in [0, 1] (H, W), at the image's size.
+        IoU or Dice (L,), and each pixel's confidence that it is right, in [0, 1], at the image's size.
     """
     assert item.prediction.probabilities is not None
     image = torch.from_numpy(item.view.image).to(device)
@@ -394,8 +393,7 @@ def compare(
     seen = prepare(image, item.prediction.probabilities, size)
     other = None if synthesized is None else normalised(synthesized.float() / 255, size)[None]
     iou, logit = network(seen["probabilities"][None], seen["image"][None], other)
-    shape = (int(image.shape[1]), int(image.shape[2]))
-    full = F.interpolate(logit[None], shape, mode="bilinear", align_corners=False)[0, 0]
+    full = enlarged(logit[None], image.shape[1:])[0, 0]
     return iou[0].float(), torch.sigmoid(full.float())
 
 

@@ -7,6 +7,7 @@ comparison network of Eq. 5 to 8.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -33,12 +34,10 @@ from segalarm.benchmark.interfaces import (
 from segalarm.methods.features import published_scales
 from segalarm.methods.synthcp import comparison, synthesis
 from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
-from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head
+from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head, Images
 from segalarm.methods.synthcp.gate import Alarm, make_alarm, squeezed
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, cgan
 from torch import Tensor
-
-IMAGES = "synthesized.npy"
 
 
 class SynthCPConfig(Config):
@@ -102,15 +101,8 @@ class SynthCP(Method):
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
         """The published schedules, or sizes for two cores."""
         seen = comparison.defaults(preset, protocol, dataset)
-        if preset is Preset.FULL:
-            scales = published_scales(preset, dataset)
-            city = {"upsampling": "more", "epochs": 50, "decay": 0.0, "batch_size": 12}
-            return {"cgan": {} if scales else city, "scales": scales, "comparison": seen}
-        if preset is Preset.SMOKE:
-            sizes = synthesis.SMOKE
-        else:
-            sizes = synthesis.MINI if dataset.name.endswith("-mini") else synthesis.SMALL
-        return {"cgan": sizes, "comparison": seen}
+        scales = published_scales(preset, dataset)
+        return {"cgan": synthesis.defaults(preset, dataset), "scales": scales, "comparison": seen}
 
     @classmethod
     def configurations(cls, task: Task) -> dict[str, Sequence[Any]]:
@@ -153,7 +145,9 @@ class SynthCP(Method):
         return {"cgan": cgan_config, "comparison": network, "head": self.config.head}
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """A head alone does one of the two failure tasks; the gate's alarm may have no meaning."""
+        """A head alone does one of the two failure tasks; Eq. 9 and its gate's alarm may have no meaning."""
+        if self.task is Task.ANOMALY and dataset.ndim == 3:
+            return "Eq. 9 compares the features of photographs; nothing like it is published for volumes"
         absent = self._alarm.skip(dataset) if self._alarm else None
         return comparison.no_part(self.config.head, self.task) or absent
 
@@ -165,14 +159,11 @@ class SynthCP(Method):
                 self._learner.fit(pairs, context)
             return
         images = self.synthesized(pairs, key, synthesizer, context)
-        classes = len(context.info.classes)
-        self._network = comparison.make_network(classes, self.config.comparison, True, context.seed)
+        self._network = comparison.make_network(context.info, self.config.comparison, True, context.seed)
         comparison.fit(self._network, self.config.comparison, self.config.head, pairs, images, context)
 
-    def synthesized(
-        self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context
-    ) -> npt.NDArray[np.uint8]:
-        """x̂ of every pair's prediction, uint8 (N, 3, h, w), memory-mapped.
+    def synthesized(self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context) -> Images:
+        """x̂ of every pair's prediction, uint8 (C, *size) each.
 
         Args:
             key: stands for the synthesizer.
@@ -184,8 +175,7 @@ class SynthCP(Method):
             seed=self.config.cgan.seed,
             inputs=[pairs.key, key],
         )
-        images: npt.NDArray[np.uint8] = np.load(made / IMAGES, mmap_mode="r")
-        return images
+        return Written(made, len(pairs))
 
     def save(self, folder: Path) -> None:
         """The comparison network or the gate's alarm; the cGAN is an artifact of its own."""
@@ -200,8 +190,9 @@ class SynthCP(Method):
         if self._learner:
             self._learner.load(folder, context)
         if self.task is not Task.ANOMALY:
-            classes = len(context.info.classes)
-            self._network = comparison.load(folder, classes, self.config.comparison, True, context.device)
+            self._network = comparison.load(
+                folder, context.info, self.config.comparison, True, context.device
+            )
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Eq. 9 with its gate, or the comparison network."""
@@ -220,10 +211,11 @@ class SynthCP(Method):
             return found[0].features[self.config.features]
 
         def compare() -> Tensor:
-            synthesized = enlarged(synthesized_of(item, key, synthesizer).float() / 255, size)
+            made = synthesized_of(item, key, synthesizer).float() / 255
+            synthesized = enlarged(made, size)
             if self.config.reduce:
                 image = torch.from_numpy(item.view.image).to(synthesized)
-                real = features_of(reduced(image, synthesizer.size))
+                real = features_of(reduced(image, (made.shape[1], made.shape[2])))
             else:
                 real = item.prediction.features[self.config.features]
             return cosine_distance(real, features_of(synthesized), size)
@@ -266,21 +258,40 @@ class SynthCP(Method):
 
 
 def synthesized_of(item: Item, key: str, synthesizer: Synthesizer) -> Tensor:
-    """x̂ of an image (Eq. 3), uint8 (3, h, w), made once for all methods of the run."""
+    """x̂ of an image (Eq. 3), uint8 (C, *size), made once for all methods of the run."""
     return item.memo.get(("Eq. 3", key), lambda: synthesizer(item.prediction.labels[None])[0])
 
 
 def shown(item: Item, key: str, synthesizer: Synthesizer) -> dict[str, npt.NDArray[np.uint8]]:
-    """x̂, for people."""
-    return {"synthesized": synthesized_of(item, key, synthesizer).cpu().numpy()}
+    """x̂, for people: of an image of other than three channels the first."""
+    image = synthesized_of(item, key, synthesizer).cpu().numpy()
+    return {"synthesized": image if len(image) == 3 else image[:1].repeat(3, axis=0)}
+
+
+@dataclass(frozen=True)
+class Written(Sequence[npt.NDArray[np.uint8]]):
+    """A number of synthesized images, a file each, memory-mapped when indexed."""
+
+    folder: Path
+    number: int
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[place] for place in range(self.number)[index]]
+        return np.load(self.file(range(self.number)[index]), mmap_mode="r")
+
+    def file(self, index: int) -> Path:
+        """Where an image is."""
+        return self.folder / f"{index:06d}.npy"
 
 
 def synthesize_all(pairs: Pairs, synthesizer: Synthesizer, folder: Path, context: Context) -> None:
-    """Write x̂ of every pair's prediction, uint8 (N, 3, h, w)."""
-    shape = (len(pairs), 3, *synthesizer.size)
-    images = np.lib.format.open_memmap(folder / IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+    """Write x̂ of every pair's prediction."""
+    written = Written(folder, len(pairs))
     for index in context.track(range(len(pairs)), "synthesize", len(pairs)):
         prediction = pairs[index].prediction
         assert prediction is not None
-        images[index] = synthesizer(prediction.labels[None])[0].cpu().numpy()
-    images.flush()
+        np.save(written.file(index), synthesizer(prediction.labels[None])[0].cpu().numpy())

@@ -1,6 +1,7 @@
 """The synthesis module: a conditional GAN from label maps to images (paper, Section 3.1).
 
-Eq. 3: x̂ = G(ŷ). It is trained on label-image pairs; one network serves all heads and both tasks.
+Eq. 3: x̂ = G(ŷ). It is trained on label-image pairs; one network serves all heads and both tasks. An image is
+synthesized whole, at the cGAN's size; a volume in patches of that size, at its own (Section 4.1).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,14 +23,24 @@ from pydantic import Field
 from safetensors.torch import load_file
 from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import VOID, Config, Context, Float32, Labels, Sample
+from segalarm.benchmark.interfaces import VOID, Config, Context, DatasetInfo, Float32, Labels, Preset, Sample
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.pretrained import LITE0, VGG19
 from segalarm.benchmark.training import Objective, Schedule, constant, seed_everything, train
+from segalarm.methods.dimensions import CHANNELS_LAST, Size, nearest, resized
 from segalarm.methods.labels import one_hot
 from segalarm.methods.synthcp.gan_losses import discriminator_hinge, feature_matching, generator_hinge
+from segalarm.methods.synthcp.patches import intensity_range, random_patch, scaled, slide
 from segalarm.methods.synthcp.perceptual import Perceptual
-from segalarm.methods.synthcp.spade import Discriminator, Generator, multiple
+from segalarm.methods.synthcp.spade import (
+    HIDDEN,
+    Discriminator,
+    Generator,
+    Norm,
+    SPADENorm,
+    Upsampling,
+    multiple,
+)
 from torch import Tensor
 
 WEIGHTS = "generator.safetensors"
@@ -41,23 +52,26 @@ class SynthesisConfig(Config):
     """Hyper-parameters of the conditional GAN.
 
     Attributes:
-        size: height and width of the synthesized image; a single number is the height, and the width
-            follows from the training images.
+        size: height and width of the synthesized image, or the axes of a volume's patches; a single number is
+            the height, and the width follows from the training images, or each axis of a patch.
         ngf, ndf: width of the generator and of the discriminator.
-        upsampling: "more" and "most" start from a coarser map.
+        upsampling: "more" and "most" start from a coarser map, "less" from a finer one.
+        norm, spade_norm: of the generator's convolutions, and what labels modulate, see `Generator`.
         epochs: passes over the training split, where `steps` gives no number of updates.
         decay: part of the training, at its end, over which the rates fall to 0.
         feature_matching, perceptual, l1: weights of the losses beside the hinge loss.
-        perceptual_weights: network of the perceptual loss; None for no such loss.
+        perceptual_weights: network of the perceptual loss; None for no such loss, as always in volumes.
         seed: of weights and order of images; runs of several seeds share one cGAN.
         sample_every: steps between two sheets of samples, kept beside the weights.
         weights: a generator trained elsewhere, taken as it is in place of training.
     """
 
-    size: tuple[int, int] | int = (256, 512)
+    size: tuple[int, ...] | int = (256, 512)
     ngf: int = Field(64, ge=1)
     ndf: int = Field(64, ge=1)
-    upsampling: Literal["normal", "more", "most"] = "normal"
+    upsampling: Upsampling = "normal"
+    norm: Norm = "spectral"
+    spade_norm: SPADENorm = "batch"
     batch_size: int = Field(16, ge=1)
     epochs: float = Field(200, gt=0)
     steps: int | None = Field(None, ge=1)
@@ -85,20 +99,19 @@ class Synthesizer:
 
     def __init__(self, folder: Path, config: SynthesisConfig, classes: int, device: str) -> None:
         state = load_file(folder / WEIGHTS)
-        height, width = (int(length) for length in state.pop("size"))
-        self.size = (height, width)
+        self.size = tuple(int(length) for length in state.pop("size"))
         self.classes = classes
         self.device = device
-        self._generator = Generator(classes, config.ngf, self.size, config.upsampling)
+        self._generator = _generator(config, self.size, classes, len(state["conv_img.bias"]))
         self._generator.load_state_dict(state)
-        self._generator.to(memory_format=torch.channels_last).to(device).eval()
+        self._generator.to(memory_format=CHANNELS_LAST[len(self.size)]).to(device).eval()
 
     @torch.no_grad()
     def __call__(self, labels: Tensor) -> Tensor:
-        """Eq. 3 for a batch of label maps, int64 (B, H, W), void 255.
+        """Eq. 3 for a batch of label maps, int64 (B, *spatial), void 255.
 
         Returns:
-            uint8 (B, 3, *size) on the generator's device.
+            uint8 on the generator's device: images (B, 3, *size), volumes (B, C, *spatial).
 
         Raises:
             BenchError: a label is none of the network's classes.
@@ -109,10 +122,25 @@ class Synthesizer:
             raise BenchError(
                 f"the label map holds class {int(wrong[0])}, but the cGAN knows {self.classes} classes"
             )
-        small = F.interpolate(labels[:, None].float(), self.size, mode="nearest").long()[:, 0]
-        images = self._generator(one_hot(small, self.classes))
+        if len(self.size) == 3:
+            channels = self._generator.channels
+            images = torch.stack([slide(self._whole, one, self.size, channels) for one in labels])
+        else:
+            images = self._whole(torch.stack([nearest(one, self.size) for one in labels]))
         found: Tensor = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return found
+
+    def _whole(self, labels: Tensor) -> Tensor:
+        images: Tensor = self._generator(one_hot(labels, self.classes))
+        return images
+
+
+def _generator(config: SynthesisConfig, size: Size, classes: int, channels: int) -> Generator:
+    # Volumes have few classes and many voxels: a narrow G needs no 128 channels before its modulation.
+    hidden = min(HIDDEN, 4 * config.ngf) if len(size) == 3 else HIDDEN
+    return Generator(
+        classes, config.ngf, size, config.upsampling, config.norm, channels, hidden, config.spade_norm
+    )
 
 
 def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
@@ -121,14 +149,15 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
     A generator that the configuration names is written as it is.
 
     Raises:
-        BenchError: there are no training samples, or the weights of the perceptual loss are not here.
+        BenchError: there are no training samples, the weights of the perceptual loss are not here, or the
+            configuration is of another dimension.
     """
     if not len(context.train) and not isinstance(config.size, tuple):
         raise BenchError("the cGAN needs a training split, or cgan.size with height and width")
-    size = _size(config, context.train)
-    classes = len(context.info.classes)
+    size = _size(config, context.train, context.info.ndim)
+    classes, channels, ndim = len(context.info.classes), context.info.channels, context.info.ndim
     seed_everything(context.seed)
-    generator = Generator(classes, config.ngf, size, config.upsampling)
+    generator = _generator(config, size, classes, channels)
     if config.weights is not None:
         context.weights["cgan"] = config.weights.name
         load_strict(generator, read_checkpoint(config.weights), config.weights)
@@ -136,14 +165,19 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
         return
     if not len(context.train):
         raise BenchError("the cGAN needs a training split")
-    discriminator = Discriminator(classes, config.ndf)
+    discriminator = Discriminator(classes, config.ndf, ndim=ndim, channels=channels)
     for network in (generator, discriminator):
-        network.to(memory_format=torch.channels_last)
+        network.to(memory_format=CHANNELS_LAST[ndim])
     used = config.perceptual_weights if config.perceptual else None
+    if used is not None and ndim == 3:
+        raise BenchError(
+            "no network of the perceptual loss has three dimensions: cgan.perceptual_weights=null"
+        )
     perceptual = Perceptual(used, context.device) if used else None
     context.weights["cgan perceptual loss"] = used or "none"
     game = Game(generator, discriminator, perceptual, config, classes, context.workspace / "samples")
-    pairs = LabelImagePairs(context.train, size, config.batch_size, config.flip, config.seed)
+    ends = intensity_range(context.train) if ndim == 3 else None
+    pairs = LabelImagePairs(context.train, size, config.batch_size, config.flip, config.seed, ends)
     steps = config.steps or max(1, round(config.epochs * len(context.train) / config.batch_size))
     fall = linear_decay(steps, config.decay)
     train(
@@ -217,20 +251,25 @@ class Game:
     ) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
         """D's features of fake and of real images, in one batch so that norms see both alike."""
         both = torch.cat([torch.cat([hot, fake], dim=1), torch.cat([hot, real], dim=1)])
-        found = self.discriminator(both.contiguous(memory_format=torch.channels_last))
+        found = self.discriminator(both.contiguous(memory_format=CHANNELS_LAST[both.ndim - 2]))
         half = len(hot)
         return [[f[:half] for f in scale] for scale in found], [[f[half:] for f in scale] for scale in found]
 
 
 @dataclass(frozen=True)
 class LabelImagePairs:
-    """`pairs(n)` gives the n-th batch: images (B, 3, *size) in [-1, 1] and labels (B, *size)."""
+    """`pairs(n)` gives the n-th batch: images (B, C, *size) in [-1, 1] and labels (B, *size).
+
+    Attributes:
+        ends: the intensities of volumes that become -1 and 1, (C,) each; None for photographs.
+    """
 
     samples: Sequence[Sample]
-    size: tuple[int, int]
+    size: Size
     batch_size: int
     flip: bool
     seed: int
+    ends: tuple[Float32, Float32] | None = None
 
     def __call__(self, number: int) -> tuple[Float32, Labels]:
         """The batch of this number."""
@@ -240,18 +279,23 @@ class LabelImagePairs:
 
     def _one(self, position: int) -> tuple[Float32, Labels]:
         sample = self.samples[shuffled(position, len(self.samples), self.seed, 2)]
-        image, label = resized(sample.image, sample.truth.label, self.size)
-        if self.flip and np.random.default_rng((self.seed, 3, position)).random() < 0.5:
-            image, label = image[..., ::-1], label[:, ::-1]
-        return np.ascontiguousarray(image * 2 - 1), np.ascontiguousarray(label)
+        generator = np.random.default_rng((self.seed, 3, position))
+        flipped = self.flip and generator.random() < 0.5
+        image, label = sample.image, sample.truth.label
+        if self.ends is None:
+            image, label = shrunk(image, label, self.size)
+            image = image * 2 - 1
+        else:
+            image, label = random_patch(scaled(image, *self.ends), label, self.size, generator)
+        if flipped:
+            image, label = image[..., ::-1], label[..., ::-1]
+        return np.ascontiguousarray(image), np.ascontiguousarray(label)
 
 
-def resized(image: Float32, label: Labels, size: tuple[int, int]) -> tuple[Float32, Labels]:
+def shrunk(image: Float32, label: Labels, size: Size) -> tuple[Float32, Labels]:
     """An image by area, its label map by nearest neighbour."""
-    height, width = size
-    pixels = cv2.resize(image.transpose(1, 2, 0), (width, height), interpolation=cv2.INTER_AREA)
-    values = cv2.resize(label.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
-    return pixels.transpose(2, 0, 1).astype(np.float32, copy=False), values.astype(np.int64)
+    pixels, values = resized(torch.from_numpy(image), size), nearest(torch.from_numpy(label), size)
+    return pixels.numpy(), values.numpy()
 
 
 def linear_decay(steps: int, part: float) -> Schedule:
@@ -262,8 +306,12 @@ def linear_decay(steps: int, part: float) -> Schedule:
 
 
 def write_sheet(file: Path, labels: Tensor, real: Tensor, fake: Tensor, classes: int) -> None:
-    """A picture of some label maps, real images and synthesized ones, a row each."""
+    """A picture of some label maps, real images and synthesized ones, a row each; volumes by a slice."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    if labels.ndim == 4:
+        middle = labels.shape[1] // 2
+        labels = labels[:, middle]
+        real, fake = (volumes[:, :1, middle].expand(-1, 3, -1, -1) for volumes in (real, fake))
     hues = np.linspace(0, 179, classes, endpoint=False).astype(np.uint8)
     hsv = np.stack([hues, np.full_like(hues, 160), np.full_like(hues, 220)], axis=-1)
     table: npt.NDArray[np.uint8] = np.zeros((256, 3), np.uint8)
@@ -275,15 +323,19 @@ def write_sheet(file: Path, labels: Tensor, real: Tensor, fake: Tensor, classes:
     Image.fromarray(np.concatenate(rows)).save(file)
 
 
-def _size(config: SynthesisConfig, samples: Sequence[Sample]) -> tuple[int, int]:
-    """Height and width of the images, multiples of what the generator needs."""
-    step = multiple(config.upsampling)
+def _size(config: SynthesisConfig, samples: Sequence[Sample], ndim: int) -> Size:
+    """The size of the images or patches, multiples of what the generator needs."""
     if isinstance(config.size, tuple):
-        height, width = config.size
+        wanted: tuple[float, ...] = config.size
+    elif ndim == 3:
+        wanted = (config.size,) * 3
     else:
         rows, columns = samples[0].image.shape[1:]
-        height, width = config.size, round(config.size * columns / rows)
-    return max(step, round(height / step) * step), max(step, round(width / step) * step)
+        wanted = (config.size, config.size * columns / rows)
+    if len(wanted) != ndim:
+        raise BenchError(f"cgan.size {config.size} has {len(wanted)} axes, the data {ndim}")
+    step = multiple(config.upsampling)
+    return tuple(max(step, round(round(length) / step) * step) for length in wanted)
 
 
 def _adam(network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
@@ -314,3 +366,21 @@ SMOKE: dict[str, Any] = {
     "steps": 4,
     "perceptual_weights": None,
 }
+VOLUMES: dict[Preset, dict[str, Any]] = {
+    Preset.FULL: {"size": 64, "ngf": 32, "batch_size": 4},
+    Preset.SMALL: {**SMALL, "size": 32, "ngf": 8, "ndf": 16, "batch_size": 2, "steps": 400},
+    Preset.SMOKE: {**SMOKE, "size": 16},
+}
+"""Patches of volumes, for which nothing is published."""
+
+
+def defaults(preset: Preset, dataset: DatasetInfo) -> dict[str, Any]:
+    """The published schedules, or sizes for two cores."""
+    if dataset.ndim == 3:
+        return {**VOLUMES[preset], "upsampling": "less", "perceptual_weights": None}
+    if preset is Preset.FULL:
+        city = {"upsampling": "more", "epochs": 50, "decay": 0.0, "batch_size": 12}
+        return {} if dataset.name.startswith("streethazards") else city
+    if preset is Preset.SMOKE:
+        return SMOKE
+    return MINI if dataset.name.endswith("-mini") else SMALL

@@ -31,30 +31,28 @@ class VAEAlarmConfig(Config):
 
     Attributes:
         vae: of the VAE.
-        absent: which classes have an IoU to learn, see `per_class_iou`.
+        feature: the number of each class that its quality is regressed from: the "overlap" of its map with
+            what is rebuilt, or the VAE's "loss" on it.
+        absent: which classes have a quality to learn, see `per_class_quality`.
     """
 
     vae: VAEConfig = VAEConfig()
+    feature: Literal["overlap", "loss"] = "overlap"
     absent: Literal["official", "paper"] = "official"
 
 
 class VAEAlarm(Method):
-    """The IoU of each class from the overlap of its predicted map with what the VAE makes of it."""
+    """The IoU or Dice of each class from how far its predicted map is from what the VAE makes of it."""
 
     Config = VAEAlarmConfig
     config: VAEAlarmConfig
-    _to_iou: Linear
+    _to_quality: Linear
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
         """No size is published for street scenes; `full` takes the experiment's 256 x 512."""
-        if preset is Preset.FULL:
-            sizes: dict[str, Any] = {}
-        elif preset is Preset.SMOKE:
-            sizes = vae.SMOKE
-        else:
-            sizes = vae.MINI if dataset.name.endswith("-mini") else vae.SMALL
-        return {"vae": sizes, "absent": protocol.value}
+        volumes = {"feature": "loss"} if dataset.ndim == 3 else {}
+        return {"vae": vae.defaults(preset, dataset), "absent": protocol.value, **volumes}
 
     def fit_on(self) -> FitOn:
         """The VAE learns from labels, the regressor from failures."""
@@ -65,29 +63,29 @@ class VAEAlarm(Method):
         shapes = shape_model(self.config.vae, context)
         found = observed(
             pairs,
-            lambda prediction: features_of(prediction, shapes),
+            lambda prediction: self._features(prediction, shapes),
             self.config.absent,
             "vae-alarm: reconstructions",
             context,
         )
-        self._to_iou = fit_linear(*found, own=True)
+        self._to_quality = fit_linear(*found, own=True)
 
     def save(self, folder: Path) -> None:
         """The regressors; the VAE is an artifact of its own."""
-        self._to_iou.save(folder)
+        self._to_quality.save(folder)
 
     def load(self, folder: Path, context: Context) -> None:
         """Read the regressors, and have the VAE ready."""
         shape_model(self.config.vae, context)
-        self._to_iou = Linear.load(folder)
+        self._to_quality = Linear.load(folder)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Rebuild each predicted map, and regress."""
         shapes = shape_model(self.config.vae, context)
-        return [Scores(quality=self._to_iou(features_of(item.prediction, shapes))) for item in batch]
+        return [Scores(quality=self._to_quality(self._features(item.prediction, shapes))) for item in batch]
 
-
-def features_of(prediction: Prediction, shapes: ShapeModel) -> npt.NDArray[np.float64]:
-    """The overlap of each class with its reconstruction, float64 (L,)."""
-    found: npt.NDArray[np.float64] = shapes.overlap(prediction.labels[None])[0].double().cpu().numpy()
-    return found
+    def _features(self, prediction: Prediction, shapes: ShapeModel) -> npt.NDArray[np.float64]:
+        """A number a class, float64 (L,)."""
+        compare = shapes.overlap if self.config.feature == "overlap" else shapes.losses
+        found: npt.NDArray[np.float64] = compare(prediction.labels[None])[0].double().cpu().numpy()
+        return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from pydantic import Field
 from safetensors.torch import load_file
 from segalarm.benchmark.checkpoints import save_weights
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import VOID, Config, Context, Labels, Sample
+from segalarm.benchmark.interfaces import VOID, Config, Context, DatasetInfo, Labels, Preset, Sample
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
 from segalarm.methods.labels import one_hot, resized
@@ -39,16 +39,22 @@ class VAEConfig(Config):
     """Hyper-parameters of the VAE.
 
     Attributes:
+        reconstruction: how a map and its reconstruction are compared: "cross-entropy", or "dice", which small
+            structures weigh as much in as large ones.
+        focus: how far around the foreground (classes from 1 on) the VAE looks, as a share of the
+            foreground's own extent; None for the whole map.
         size: of the label maps that it sees, an axis each; a single number is the first axis, and the others
             follow from the training maps. Rounded to what the strides need.
         widths: channels of the encoder's blocks, each of stride 2; multiples of 4.
         latent: numbers in the code z.
-        beta: weight of the Kullback-Leibler divergence; 1 is the evidence lower bound.
+        beta: weight of the Kullback-Leibler divergence; with cross entropy, 1 is the evidence lower bound.
         epochs: passes over the training split, where `steps` gives no number of updates.
         flip: mirror label maps along their last axis at random.
         seed: of weights, order and draws; runs of several seeds share one VAE.
     """
 
+    reconstruction: Literal["cross-entropy", "dice"] = "cross-entropy"
+    focus: float | None = Field(None, ge=0)
     size: tuple[int, ...] | int = 256
     widths: tuple[int, ...] = Field((32, 64, 128, 256, 256), min_length=1)
     latent: int = Field(128, ge=1)
@@ -100,24 +106,57 @@ def _block(ndim: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(conv, nn.GroupNorm(GROUPS, outputs), nn.LeakyReLU(SLOPE))
 
 
-def elbo(vae: VAE, labels: Tensor, classes: int, beta: float, sample: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """The VAE's loss of label maps, int64 (B, *size), in nats a pixel that is not void.
+def elbo(
+    vae: VAE,
+    labels: Tensor,
+    classes: int,
+    beta: float,
+    sample: bool,
+    reconstruction: Literal["cross-entropy", "dice"] = "cross-entropy",
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The VAE's loss of label maps, int64 (B, *size).
 
     Args:
         sample: draw z; otherwise it is its mean.
+        reconstruction: "cross-entropy" in nats a pixel that is not void, or "dice": 1 minus the soft Dice of
+            the classes that are in the map, in mean.
 
     Returns:
-        cross entropy of the reconstruction (B,), beta times the divergence of z from the standard normal
-        (B,), logits (B, L, *size).
+        loss of the reconstruction (B,), beta times the divergence of z from the standard normal (B,), in nats
+        (a pixel, with cross entropy), logits (B, L, *size).
     """
-    known = labels != VOID
-    pixels = known.flatten(1).sum(dim=1).clamp_min(1)
-    mean, log_variance = vae.encode(one_hot(labels, classes))
+    hot = one_hot(labels, classes)
+    mean, log_variance = vae.encode(hot)
     z = mean + torch.randn_like(mean) * (log_variance / 2).exp() if sample else mean
     logits = vae.decode(z).float()
+    divergence = beta * (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(dim=1) / 2
+    if reconstruction == "dice":
+        held = hot.flatten(2).any(dim=2)
+        missed = (1 - _dice(soft_overlap(logits, hot))) * held
+        return missed.sum(dim=1) / held.sum(dim=1).clamp_min(1), divergence, logits
+    pixels = (labels != VOID).flatten(1).sum(dim=1).clamp_min(1)
     each = F.cross_entropy(logits, labels, ignore_index=VOID, reduction="none")
-    divergence = (mean.square() + log_variance.exp() - 1 - log_variance).float().sum(dim=1) / 2
-    return each.flatten(1).sum(dim=1) / pixels, beta * divergence / pixels, logits
+    return each.flatten(1).sum(dim=1) / pixels, divergence / pixels, logits
+
+
+def soft_overlap(logits: Tensor, hot: Tensor) -> Tensor:
+    """IoU of each class's map with its rebuilt probability.
+
+    Args:
+        logits, hot: float32 (B, L, *size); `hot` is one-hot, void zero in every channel.
+
+    Returns:
+        float32 (B, L) in [0, 1]; 0 for a class that is not in the map.
+    """
+    known = hot.sum(dim=1, keepdim=True)
+    rebuilt = (torch.softmax(logits, dim=1) * known).flatten(2)
+    hot = hot.flatten(2)
+    both = (hot * rebuilt).sum(dim=2)
+    return both / (hot.sum(dim=2) + rebuilt.sum(dim=2) - both).clamp_min(TINY)
+
+
+def _dice(iou: Tensor) -> Tensor:
+    return 2 * iou / (1 + iou)
 
 
 class ShapeModel:
@@ -142,8 +181,21 @@ class ShapeModel:
     @torch.no_grad()
     def loss(self, labels: Tensor) -> Tensor:
         """The VAE's loss of label maps, int64 (B, *spatial): reconstruction and divergence, (B,)."""
-        reconstruction, divergence, _ = self._elbo(self._seen(labels))
+        reconstruction, divergence, _, _ = self._rebuilt(labels)
         return reconstruction + divergence
+
+    @torch.no_grad()
+    def losses(self, labels: Tensor) -> Tensor:
+        """The loss of each structure's mask: 1 minus its soft Dice, and the divergence of the map's code.
+
+        Args:
+            labels: int64 (B, *spatial).
+
+        Returns:
+            float32 (B, L); largest for a structure that is not in the map.
+        """
+        _, divergence, logits, hot = self._rebuilt(labels)
+        return 1 - _dice(soft_overlap(logits, hot)) + divergence[:, None]
 
     @torch.no_grad()
     def overlap(self, labels: Tensor) -> Tensor:
@@ -155,18 +207,32 @@ class ShapeModel:
         Returns:
             float32 (B, L) in [0, 1]; 0 for a class that is not in the map.
         """
-        seen = self._seen(labels)
-        _, _, logits = self._elbo(seen)
-        hot = one_hot(seen, self.classes).flatten(2)
-        rebuilt = torch.softmax(logits, dim=1).flatten(2) * (seen != VOID).flatten(1)[:, None]
-        both = (hot * rebuilt).sum(dim=2)
-        return both / (hot.sum(dim=2) + rebuilt.sum(dim=2) - both).clamp_min(TINY)
+        _, _, logits, hot = self._rebuilt(labels)
+        return soft_overlap(logits, hot)
 
-    def _elbo(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return elbo(self._vae, seen, self.classes, self.config.beta, sample=False)
+    def _rebuilt(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What `elbo` gives, and the one-hot map that the VAE has seen."""
+        config = self.config
+        seen = torch.cat([seen_map(one, self.size, config.focus) for one in labels.to(self.device)])
+        found = elbo(self._vae, seen, self.classes, config.beta, False, config.reconstruction)
+        return *found, one_hot(seen, self.classes)
 
-    def _seen(self, labels: Tensor) -> Tensor:
-        return resized(labels.to(self.device), self.size)
+
+def seen_map(labels: Tensor, size: Size, focus: float | None) -> Tensor:
+    """A label map as the VAE sees it, int64 (*spatial) to (1, *size).
+
+    Args:
+        focus: as in the configuration.
+    """
+    where = ((labels > 0) & (labels != VOID)).nonzero() if focus is not None else labels.new_empty(0)
+    if focus is not None and len(where):
+        low, high = where.amin(dim=0), where.amax(dim=0) + 1
+        beyond = ((high - low) * focus).ceil().long()
+        for axis, (start, end, more) in enumerate(zip(low, high, beyond, strict=True)):
+            start = (start - more).clamp_min(0)
+            end = (end + more).clamp_max(labels.shape[axis])
+            labels = labels.narrow(axis, int(start), int(end - start))
+    return resized(labels[None], size)
 
 
 def train_vae(config: VAEConfig, folder: Path, context: Context) -> None:
@@ -185,14 +251,16 @@ def train_vae(config: VAEConfig, folder: Path, context: Context) -> None:
     optimizer = torch.optim.Adam(vae.parameters(), lr=config.learning_rate)
 
     def losses(batch: Tensor, step: int) -> dict[str, Tensor]:
-        reconstruction, divergence, _ = elbo(vae, batch, classes, config.beta, sample=True)
+        reconstruction, divergence, _ = elbo(
+            vae, batch, classes, config.beta, sample=True, reconstruction=config.reconstruction
+        )
         return {"reconstruction": reconstruction.mean(), "divergence": divergence.mean()}
 
     train(
         "train vae",
         {"vae": vae},
         [Objective(optimizer, losses, poly(steps))],
-        LabelMaps(context.train, size, config.batch_size, config.flip, config.seed),
+        LabelMaps(context.train, size, config.batch_size, config.flip, config.seed, config.focus),
         steps,
         context,
     )
@@ -215,6 +283,7 @@ class LabelMaps:
     batch_size: int
     flip: bool
     seed: int
+    focus: float | None = None
 
     def __call__(self, number: int) -> Labels:
         """The batch of this number."""
@@ -223,7 +292,7 @@ class LabelMaps:
 
     def _one(self, position: int) -> Labels:
         truth = self.samples[shuffled(position, len(self.samples), self.seed, 5)].truth
-        small = resized(torch.from_numpy(truth.scored)[None], self.size)[0].numpy()
+        small = seen_map(torch.from_numpy(truth.scored), self.size, self.focus)[0].numpy()
         if self.flip and np.random.default_rng((self.seed, 6, position)).random() < 0.5:
             small = small[..., ::-1]
         return np.ascontiguousarray(small)
@@ -249,3 +318,19 @@ SMALL: dict[str, Any] = {
 }
 MINI: dict[str, Any] = {**SMALL, "steps": 800}
 SMOKE: dict[str, Any] = {"size": 16, "widths": (4, 8), "latent": 4, "batch_size": 2, "steps": 4}
+VOLUMES: dict[str, Any] = {"reconstruction": "dice", "focus": 0.25, "beta": 0.01}
+"""Where the VAE of volumes is another."""
+VOLUME_SIZES: dict[Preset, dict[str, Any]] = {
+    Preset.FULL: {"size": (128, 128, 128), "widths": (16, 32, 64, 128, 128), "batch_size": 4},
+    Preset.SMALL: {"size": (32, 32, 32), "widths": (8, 16, 32), "latent": 64, "batch_size": 4, "steps": 1000},
+    Preset.SMOKE: {**SMOKE, "size": (16, 16, 16)},
+}
+
+
+def defaults(preset: Preset, dataset: DatasetInfo) -> dict[str, Any]:
+    """Sizes and lengths of a preset."""
+    if dataset.ndim == 3:
+        return VOLUMES | VOLUME_SIZES[preset]
+    if preset is Preset.SMALL:
+        return MINI if dataset.name.endswith("-mini") else SMALL
+    return SMOKE if preset is Preset.SMOKE else {}

@@ -269,7 +269,8 @@ class TestFetch:
 
     def test_an_archive_is_downloaded_checked_and_extracted(self, server, body, tmp_path):
         calls = []
-        facts = {"size": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+        digests = {"sha256": hashlib.sha256(body).hexdigest(), "md5": hashlib.md5(body).hexdigest()}
+        facts = {"size": len(body), **digests}
         fetch(self.info(server, **facts), tmp_path, lambda *call: calls.append(call))
         assert (tmp_path / "test/images/1.png").stat().st_size == 300_000
         assert ("download pack.tar", len(body), len(body)) in calls
@@ -319,9 +320,12 @@ class TestFetch:
         with pytest.raises(BenchError, match=f"the server has {len(body)} bytes, the release 12"):
             fetch(self.info(server, size=12), tmp_path)
 
-    def test_another_digest_than_published_is_refused_and_the_part_kept(self, server, body, tmp_path):
-        with pytest.raises(BenchError, match="SHA-256"):
-            fetch(self.info(server, sha256="0" * 64), tmp_path)
+    @pytest.mark.parametrize(("kind", "digits"), [("SHA-256", 64), ("MD5", 32)])
+    def test_another_digest_than_published_is_refused_and_the_part_kept(
+        self, kind, digits, server, body, tmp_path
+    ):
+        with pytest.raises(BenchError, match=kind):
+            fetch(self.info(server, **{kind.replace("-", "").lower(): "0" * digits}), tmp_path)
         assert (tmp_path / "pack.tar.part").read_bytes() == body
         assert not (tmp_path / "test").exists()
 

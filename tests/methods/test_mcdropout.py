@@ -5,16 +5,8 @@ import pytest
 import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Item, MonteCarlo, Pair, Pairs, Prediction, Sample, Task, Truth, View
-from segalarm.methods.mcdropout import (
-    ENTROPIES,
-    MCDropout,
-    MCDropoutConfig,
-    PassesConfig,
-    class_entropies,
-    mean_prediction,
-    uncertainty,
-    write_entropies,
-)
+from segalarm.methods.mcdropout import MCDropout, MCDropoutConfig, uncertainty
+from segalarm.methods.passes import FILE, PassesConfig, class_entropies, mean_prediction, write_numbers
 
 H = {p: -p * np.log(p) - (1 - p) * np.log(1 - p) for p in (0.5, 0.3, 0.2)}
 
@@ -92,8 +84,9 @@ class Context:
 
 
 def test_entropies_are_paired_with_the_iou_of_their_own_image(tmp_path):
-    write_entropies(Toys(), PassesConfig(passes=2), tmp_path, Context(tmp_path))
-    entropies, iou = np.load(tmp_path / ENTROPIES)
+    write_numbers(Toys(), PassesConfig(passes=2), tmp_path, Context(tmp_path))
+    with np.load(tmp_path / FILE) as stored:
+        entropies, iou = stored["probabilities"], stored["quality"]
     n = np.arange(8)
     np.testing.assert_allclose(entropies, np.stack([n / 8 * np.log(2)] * 2, 1), rtol=1e-6)
     np.testing.assert_allclose(iou, np.stack([8 / (8 + n), (8 - n) / 8], 1))
@@ -110,7 +103,10 @@ def test_an_image_without_uncertainty_is_predicted_to_be_good(tmp_path):
     assert found[0][0] > found[1][0] > found[2][0]
 
 
-def test_passes_without_logits_say_what_to_set():
+def test_passes_without_logits_say_what_to_set(tmp_path):
     passes = MonteCarlo(2, torch.ones(1, 1, 1), torch.ones(1, 1), torch.ones(1, 1, 1))
     with pytest.raises(BenchError, match=r"mcdropout\.average=probabilities"):
         mean_prediction(passes, "logits")
+    method = MCDropout(MCDropoutConfig(passes=2, average="logits"), Task.IMAGE_FAILURE)
+    with pytest.raises(BenchError, match=r"mcdropout\.average=probabilities"):
+        method.fit(Toys(), Context(tmp_path))

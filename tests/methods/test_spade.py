@@ -52,6 +52,25 @@ def test_the_discriminator_has_the_published_keys_and_shapes():
     assert shapes_of(network) == shapes("spade_discriminator_cityscapes")
 
 
+@pytest.mark.parametrize("size", [(32, 64), (64, 32), (70, 100)])
+@pytest.mark.parametrize("upsampling", ["less", "normal", "more", "most"])
+def test_the_generator_has_any_size_and_aspect(size, upsampling):
+    network = Generator(5, 4, size, upsampling)
+    assert all(length >= wanted for length, wanted in zip(network.size, size, strict=True))
+    with torch.no_grad():
+        assert network(labels(1, 5, network.size)).shape == (1, 3, *network.size)
+
+
+def test_norms_of_the_generator_are_chosen():
+    plain = Generator(5, 4, (32, 32), norm="none", spade="instance")
+    assert not any("weight_orig" in key or "running_mean" in key for key in plain.state_dict())
+    with torch.no_grad():
+        together = plain(labels(2, 5, (32, 32)))
+        alone = plain(labels(2, 5, (32, 32))[:1])
+    # Unlike batch norm, instance norm in training sees no other image of the batch.
+    torch.testing.assert_close(together[:1], alone, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("classes", [1, 5])
 def test_distinct_neighbourhoods_give_what_convolutions_give(classes):
     blocks = torch.randint(0, classes + 1, (3, 4, 5), generator=torch.Generator().manual_seed(0))

@@ -9,6 +9,7 @@ import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Sample, Truth
 from segalarm.methods.labels import one_hot
+from segalarm.methods.vae_alarm.method import VAEAlarm
 from segalarm.methods.vae_alarm.vae import (
     VAE,
     LabelMaps,
@@ -16,8 +17,12 @@ from segalarm.methods.vae_alarm.vae import (
     VAEConfig,
     _size,
     elbo,
+    seen_map,
+    shape_model,
+    soft_overlap,
     train_vae,
 )
+from segalarm.tests.volumes import fitted, items, truth_of
 
 TINY = VAEConfig(size=(16, 16), widths=(8, 16), latent=4, batch_size=4, steps=150, learning_rate=5e-3)
 
@@ -119,3 +124,63 @@ def test_sizes_follow_the_data_and_fit_the_strides():
     assert _size(VAEConfig(size=(20, 20, 20), widths=(4, 4)), (50, 60, 70)) == (20, 20, 20)
     with pytest.raises(BenchError, match="2 axes, the data 3"):
         _size(TINY, (8, 8, 8))
+
+
+def test_the_dice_of_a_map_is_worked_by_hand():
+    vae = VAE(3, (16, 16), TINY)
+    labels = torch.zeros(1, 16, 16, dtype=torch.int64)
+    labels[0, :4] = 1
+    labels[0, 12:] = VOID
+    reconstruction, divergence, logits = elbo(vae, labels, 3, 2.0, sample=False, reconstruction="dice")
+    rebuilt = torch.softmax(logits[0], 0)[:, :12]
+    zero, one = rebuilt[0], rebuilt[1]
+    dice = [2 * zero[4:].sum() / (8 * 16 + zero.sum()), 2 * one[:4].sum() / (4 * 16 + one.sum())]
+    # Class 2 is not in the map, and has no part in the loss.
+    torch.testing.assert_close(reconstruction[0], 1 - (dice[0] + dice[1]) / 2)
+    # Nats a map, not a pixel.
+    _, each, _ = elbo(vae, labels, 3, 2.0, sample=False)
+    torch.testing.assert_close(divergence, each * 12 * 16)
+
+
+def test_the_overlap_of_a_class_that_is_not_there_is_zero():
+    hot = one_hot(torch.zeros(1, 2, 2, 2, dtype=torch.int64), 2)
+    assert soft_overlap(torch.zeros(1, 2, 2, 2, 2), hot).tolist() == [[0.5, 0.0]]
+
+
+def test_a_vae_that_focuses_sees_the_foreground_wherever_it_is():
+    labels = torch.zeros(20, 30, 40, dtype=torch.int64)
+    labels[2:6, 10:18, 20:24] = 1
+    labels[19, 29, 39] = VOID
+    found = seen_map(labels, (6, 12, 6), 0.25)
+    # The box is 4 x 8 x 4; a quarter of it more on each side.
+    assert (found[0, 1:5, 2:10, 1:5] == 1).all()
+    assert int((found == 1).sum()) == 4 * 8 * 4
+    moved = labels.roll((3, 5, -7), (0, 1, 2))
+    torch.testing.assert_close(seen_map(moved, (6, 12, 6), 0.25), found)
+    empty = torch.zeros(5, 6, 7, dtype=torch.int64)
+    assert seen_map(empty, (6, 12, 6), 0.25).shape == (1, 6, 12, 6)
+    assert seen_map(labels, (5, 10, 10), None).shape == (1, 5, 10, 10)
+
+
+def test_in_volumes_dice_is_regressed_from_the_loss(tmp_path):
+    options = {"vae": {"steps": 60, "learning_rate": 5e-3, "latent": 8}}
+    alarm, run = fitted(VAEAlarm, tmp_path, **options)
+    assert (alarm.config.feature, alarm.config.vae.reconstruction) == ("loss", "dice")
+    blobs = items()
+    quality = np.stack([scores.quality for scores in alarm.score(blobs, run)])
+    assert quality.shape == (8, 3)
+    assert np.isfinite(quality).all()
+    labels = torch.from_numpy(truth_of(0))
+    without = torch.where(labels == 2, 1, labels)
+    shapes = shape_model(alarm.config.vae, run)
+    losses = shapes.losses(torch.stack([labels, without]))
+    assert losses[0, 2] < losses[1, 2]
+    # Whatever the regressor learned, a line from the loss of each class's own mask it is.
+    found = alarm._to_quality
+    assert (found.weights[~np.eye(3, dtype=bool)] == 0).all()
+    expected = (
+        found.bias + np.diag(found.weights) * shapes.losses(blobs[3].prediction.labels[None])[0].numpy()
+    )
+    np.testing.assert_allclose(quality[3], expected, rtol=1e-5)
+    # Volumes that miss half are told from volumes that miss nothing.
+    assert quality[:2, 1:].mean() > quality[-2:, 1:].mean()

@@ -1,0 +1,9 @@
+"""Uncertainty-driven sanity check (Jungo et al., 2018, arXiv:1806.03106)."""
+
+from segalarm.methods.passes import PassesRegression
+
+
+class Jungo(PassesRegression):
+    """The entropy of the mean softmax over the passes, averaged over the predicted structure."""
+
+    kind = "entropy"

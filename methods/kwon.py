@@ -1,0 +1,9 @@
+"""Predictive variance (Kwon et al., Computational Statistics and Data Analysis 2020)."""
+
+from segalarm.methods.passes import PassesRegression
+
+
+class Kwon(PassesRegression):
+    """Aleatoric and epistemic variance over the passes, averaged over the predicted structure."""
+
+    kind = "variance"

@@ -1,0 +1,153 @@
+"""The comparison network in three dimensions: the same code, with the dimension as a parameter."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import Preset, Protocol, Task
+from segalarm.benchmark.metrics import dice
+from segalarm.benchmark.request import configure
+from segalarm.methods.dimensions import nearest, resized
+from segalarm.methods.direct_prediction import DirectPrediction
+from segalarm.methods.synthcp import comparison
+from segalarm.methods.synthcp.comparison import Batches, ComparisonConfig, ComparisonNetwork
+from segalarm.methods.synthcp.encoders import WIDTHS, make_encoder
+from segalarm.tests.volumes import INFO, SHAPE, Blobs, context, fitted, items, method
+
+SMALL = ComparisonConfig(encoder="small", pretrained=False, size=16, batch_size=3)
+
+
+@pytest.mark.parametrize("name", ["small", "resnet18"])
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_an_encoder_gives_four_stages_in_each_dimension(name, ndim):
+    encoder = make_encoder(name, False, ndim, channels=3).eval()
+    found = encoder(torch.zeros(1, 4, *(64,) * ndim))
+    assert [stage.shape[1] for stage in found] == list(WIDTHS[name])
+    strides = [64 // stage.shape[2] for stage in found]
+    assert strides == ([4, 8, 16, 32] if (name, ndim) == ("resnet18", 2) else [2, 4, 8, 16])
+
+
+def test_a_volumes_resnet18_has_its_sixteen_convolutions_after_the_stem():
+    encoder = make_encoder("resnet18", False, 3, channels=1)
+    wide = [m for m in encoder.stages.modules() if isinstance(m, torch.nn.Conv3d) and m.kernel_size[0] == 3]
+    assert len(wide) == 16
+
+
+@pytest.mark.parametrize(
+    ("name", "pretrained", "message"),
+    [
+        ("resnet18", True, "no ImageNet weights in 3 dimensions"),
+        ("efficientnet-lite0", False, "two dimensions"),
+    ],
+)
+def test_what_there_is_not_in_three_dimensions_is_named(name, pretrained, message):
+    with pytest.raises(BenchError, match=message):
+        make_encoder(name, pretrained, 3, 1)
+
+
+def test_a_flat_volume_is_seen_as_the_image_is():
+    """In a volume that repeats one slice, a network whose kernels do so too answers as in two dimensions."""
+    torch.manual_seed(0)
+    flat = ComparisonNetwork(2, SMALL, ndim=2, channels=1).eval()
+    deep = ComparisonNetwork(2, SMALL, ndim=3, channels=1).eval()
+    state = {}
+    for key, value in deep.state_dict().items():
+        other = flat.state_dict()[key]
+        if value.ndim == 5:  # the middle slice holds the kernel, the others nothing
+            value = torch.zeros_like(value)
+            value[:, :, value.shape[2] // 2] = other
+            other = value
+        state[key] = other
+    deep.load_state_dict(state)
+    probabilities, image = torch.rand(1, 2, 32, 32), torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        quality, logit = flat(probabilities, image, image + 1)
+        volumes = [x[:, :, None].expand(-1, -1, 32, -1, -1) for x in (probabilities, image, image + 1)]
+        quality3, logit3 = deep(*volumes)
+    torch.testing.assert_close(quality3, quality, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(logit3, logit[:, None].expand_as(logit3), rtol=1e-4, atol=1e-5)
+
+
+def test_a_batch_holds_the_dice_of_volumes():
+    found = Batches(Blobs(), None, SMALL, 3, 0)(0)
+    assert found["image"].shape == (3, 1, 16, 16, 16)
+    assert found["probabilities"].shape == (3, 3, 16, 16, 16)
+    assert found["wrong"].shape == found["confidence"].shape == (3, 16, 16, 16)
+    pairs = [Blobs()[index] for index in range(8)]
+    known = [
+        [dice(pair.prediction.labels, pair.sample.truth.label, number) for number in range(3)]
+        for pair in pairs
+    ]
+    for row in found["iou"]:
+        assert min(np.abs(np.array(known) - row).max(axis=1)) < 1e-6
+    assert np.abs(found["image"].mean(axis=(1, 2, 3, 4))).max() < 1e-5
+
+
+def test_volumes_of_several_shapes_need_a_size():
+    class Odd(Blobs):
+        def __getitem__(self, index):
+            pair = super().__getitem__(index)
+            if index % 2:
+                for field in ("labels", "confidence"):
+                    setattr(pair.prediction, field, getattr(pair.prediction, field)[1:])
+                pair.prediction.probabilities = pair.prediction.probabilities[:, 1:]
+                image, truth = pair.sample.image[:, 1:], pair.sample.truth
+                pair.sample.__dict__["image"] = image
+                pair.sample.__dict__["truth"] = type(truth)(truth.label[1:], None, truth.valid[1:])
+            return pair
+
+    with pytest.raises(BenchError, match="name a size"):
+        Batches(Odd(), None, SMALL.model_copy(update={"size": None, "batch_size": 8}), 3, 0)(0)
+    Batches(Odd(), None, SMALL, 3, 0)(0)
+    with pytest.raises(BenchError, match="2 axes, the data 3"):
+        Batches(Odd(), None, SMALL.model_copy(update={"size": (8, 8)}), 3, 0)(0)
+
+
+def test_maps_are_resized_in_both_dimensions():
+    maps = torch.rand(2, 6, 8, 4)
+    torch.testing.assert_close(resized(maps, (3, 4, 2)), F.avg_pool3d(maps[None], 2)[0])
+    assert resized(maps, (12, 4, 2)).shape == (2, 12, 4, 2)
+    labels = torch.randint(0, 255, (6, 8, 4), dtype=torch.uint8)
+    torch.testing.assert_close(nearest(labels, (3, 4, 2)), labels[::2, ::2, ::2])
+
+
+@pytest.mark.parametrize("task", [Task.IMAGE_FAILURE, Task.PIXEL_FAILURE])
+def test_direct_prediction_answers_for_volumes(task, tmp_path):
+    alarm, run = fitted(DirectPrediction, tmp_path)
+    alarm.task = task
+    (scores,) = alarm.score(items()[:1], run)
+    if task is Task.IMAGE_FAILURE:
+        assert scores.quality.shape == (3,)
+        assert np.isfinite(scores.quality).all()
+    else:
+        assert scores.pixel.shape == scores.confidence.shape == SHAPE
+        assert scores.confidence.min() >= 0
+        assert scores.confidence.max() <= 1
+
+
+def test_direct_prediction_learns_what_bad_volumes_look_like(tmp_path):
+    options = {"comparison": {"steps": 60, "learning_rate": 3e-3, "batch_size": 4}, "head": "image"}
+    alarm, run = fitted(DirectPrediction, tmp_path, **options)
+    pairs = [Blobs()[index] for index in range(8)]
+    actual = [dice(pair.prediction.labels, pair.sample.truth.label, 1) for pair in pairs]
+    predicted = [scores.quality[1] for scores in alarm.score(items(), run)]
+    assert np.corrcoef(actual, predicted)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("preset", Preset)
+@pytest.mark.parametrize("protocol", Protocol)
+def test_no_preset_asks_for_weights_that_do_not_exist(preset, protocol):
+    config = configure(DirectPrediction, "it", {}, preset, protocol, INFO).comparison
+    with torch.device("meta"):
+        network = ComparisonNetwork(3, config, False, 3, 1)
+    assert sum(p.numel() for p in network.parameters()) > 1e5
+    assert config.shared == (protocol is Protocol.PAPER)
+
+
+def test_weights_depend_on_the_seed_alone(tmp_path):
+    config = method(DirectPrediction).config.comparison
+    info = context(tmp_path).info
+    one, again, other = (comparison.make_network(info, config, True, seed) for seed in (0, 0, 1))
+    assert torch.equal(one.regress.weight, again.regress.weight)
+    assert not torch.equal(one.regress.weight, other.regress.weight)

@@ -1,0 +1,186 @@
+"""SynthCP in volumes: SPADE with convolutions of three dimensions on patches, slid over the volume."""
+
+import numpy as np
+import pytest
+import torch
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import VOID, Preset, Protocol, Sample, Task
+from segalarm.benchmark.metrics import dice
+from segalarm.benchmark.request import configure
+from segalarm.methods.synthcp import synthesis
+from segalarm.methods.synthcp.method import SynthCP
+from segalarm.methods.synthcp.patches import intensity_range, random_patch, scaled, slide, windows
+from segalarm.methods.synthcp.spade import Discriminator, Generator, multiple
+from segalarm.methods.synthcp.synthesis import SynthesisConfig, cgan
+from segalarm.tests.volumes import INFO, SHAPE, Blobs, context, fitted, image_of, items, method, truth_of
+
+
+def hot(size, classes=3):
+    drawn = torch.randint(0, classes, (2, *size), generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.one_hot(drawn, classes).movedim(-1, 1).float()
+
+
+def deepened(flat, deep):
+    """The state of a network of volumes whose middle slices hold the kernels of one of images."""
+    state = {}
+    for key, value in deep.state_dict().items():
+        other = flat.state_dict()[key]
+        if value.ndim == 5:
+            value = torch.zeros_like(value)
+            value[:, :, value.shape[2] // 2] = other
+            other = value
+        state[key] = other
+    return state
+
+
+@pytest.mark.parametrize("upsampling", ["less", "normal"])
+def test_the_generator_of_a_flat_volume_paints_the_image(upsampling):
+    size = (multiple(upsampling), 2 * multiple(upsampling))
+    flat = Generator(3, 2, size, upsampling, norm="none", channels=1, hidden=8).eval()
+    deep = Generator(3, 2, (size[0], *size), upsampling, norm="none", channels=1, hidden=8).eval()
+    deep.load_state_dict(deepened(flat, deep))
+    labels = hot(size)
+    with torch.no_grad():
+        image, volume = flat(labels), deep(labels[:, :, None].expand(-1, -1, size[0], -1, -1))
+    torch.testing.assert_close(volume, image[:, :, None].expand_as(volume), rtol=1e-4, atol=1e-6)
+
+
+def test_the_networks_of_volumes_learn_everywhere():
+    generator = Generator(3, 2, (16, 8, 8), "less", channels=2, hidden=8)
+    assert generator.size == (16, 8, 8)
+    labels = hot(generator.size)
+    volume = generator(labels)
+    assert volume.shape == (2, 2, 16, 8, 8)
+    judge = Discriminator(3, 4, ndim=3, channels=2)
+    sum(scale[-1].square().mean() for scale in judge(torch.cat([labels, volume], 1))).backward()
+    for network in (generator, judge):
+        assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 8), (20, 9, 31), (64, 8, 17)])
+def test_windows_cover_a_volume_and_overlap_by_a_quarter(shape):
+    size = (8, 8, 8)
+    count = np.zeros(shape, int)
+    for window in windows(shape, size):
+        assert count[window].shape == size
+        count[window] += 1
+    assert (count > 0).all()
+    for axis, length in enumerate(shape):
+        starts = sorted({window[axis].start for window in windows(shape, size)})
+        assert (np.diff(starts) <= 6).all()
+        assert starts[0] == 0
+        assert starts[-1] == length - 8
+
+
+def test_sliding_joins_what_windows_say_of_the_same_voxels():
+    labels = torch.randint(0, 200, (11, 20, 9), generator=torch.Generator().manual_seed(0))
+    found = slide(lambda seen: torch.stack([seen, -seen], dim=1).float(), labels, (8, 8, 16), 2)
+    torch.testing.assert_close(found, torch.stack([labels, -labels]).float())
+
+
+def test_a_window_of_one_label_is_synthesized_once():
+    labels = torch.zeros(40, 40, 40, dtype=torch.int64)
+    labels[0, 0, 0] = 1
+    asked = []
+    slide(lambda seen: asked.append(seen) or torch.zeros(1, 1, 8, 8, 8), labels, (8, 8, 8), 1)
+    assert len(asked) == 2
+    assert len(list(windows((40, 40, 40), (8, 8, 8)))) > 200
+
+
+def test_a_volume_smaller_than_a_window_is_padded_with_void():
+    seen = []
+    found = slide(lambda s: seen.append(s) or s[:, None].float(), torch.ones(3, 8, 9).long(), (8, 8, 8), 1)
+    assert found.shape == (1, 3, 8, 9)
+    assert (found == 1).all()
+    assert (seen[0][0, 3:] == VOID).all()
+
+
+def test_half_of_the_patches_lie_around_the_foreground_each_class_as_often():
+    label = np.zeros((40, 40, 40), np.int64)
+    label[2:20, 2:20, 2:20] = 1
+    label[35, 35, 35] = 2
+    image = label[None].astype(np.float32)
+    found = []
+    for number in range(200):
+        patch, seen = random_patch(image, label, (6, 6, 6), np.random.default_rng(number))
+        assert patch.shape == (1, 6, 6, 6)
+        np.testing.assert_array_equal(patch[0], seen)
+        found.append((seen == 2).any())
+    # A quarter by choice; by chance next to none.
+    assert 0.15 < np.mean(found) < 0.35
+
+
+def test_a_patch_beyond_a_small_volume_is_void():
+    label = truth_of(0)
+    image, seen = random_patch(image_of(label, 0), label, (16, 16, 16), np.random.default_rng(0))
+    assert image.shape == (1, 16, 16, 16)
+    assert (seen[14:] == VOID).all()
+    assert (image[:, 14:] == image[:, 13:14]).all()
+
+
+def test_intensities_are_brought_to_their_usual_range():
+    volumes = [np.stack([np.arange(1000.0) * (1 + index), np.full(1000, 7.0)]) for index in (0, 1, 20)]
+    samples = [Sample("a", lambda v=v: v.reshape(2, 10, 10, 10).astype(np.float32), None) for v in volumes]
+    low, high = intensity_range(samples)
+    # Of the three volumes the second is the middle one; a channel that never varies is not divided by 0.
+    np.testing.assert_allclose(low, [0.005 * 999 * 2, 7], rtol=1e-5)
+    np.testing.assert_allclose(high, [0.995 * 999 * 2, 8], rtol=1e-5)
+    found = scaled(samples[1].image, low, high)
+    assert found.min() == -1
+    assert found.max() == 1
+    np.testing.assert_allclose(found[0, 5, 0, 0], 2 * (1000 - low[0]) / (high[0] - low[0]) - 1, rtol=1e-5)
+
+
+def test_the_cgan_learns_which_label_is_brighter(tmp_path):
+    config = SynthesisConfig(
+        size=8, ngf=2, ndf=4, upsampling="less", batch_size=2, steps=40, decay=0.0, generator_rate=3e-3,
+        perceptual_weights=None, l1=10.0, sample_every=20,
+    )  # fmt: skip
+    run = context(tmp_path)
+    _, synthesizer = cgan(config, run)
+    labels = torch.from_numpy(truth_of(3))
+    (found,) = synthesizer(labels[None])
+    assert found.dtype == torch.uint8
+    assert found.shape == (1, *SHAPE)
+    means = [found[0][labels == number].float().mean() for number in range(3)]
+    assert means[0] < means[1] < means[2]
+    assert list(tmp_path.rglob("samples/*.png"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"perceptual_weights": "vgg19"}, "perceptual loss has three dimensions"),
+        ({"size": (8, 8)}, "2 axes, the data 3"),
+    ],
+)
+def test_what_volumes_cannot_have_is_named(changed, message, tmp_path):
+    config = SynthesisConfig(**{"size": 8, "ngf": 2, "steps": 1, "perceptual_weights": None, **changed})
+    with pytest.raises(BenchError, match=message):
+        cgan(config, context(tmp_path))
+
+
+def test_synthcp_learns_what_bad_volumes_look_like(tmp_path):
+    options = {"comparison": {"steps": 60, "learning_rate": 3e-3, "batch_size": 4}}
+    alarm, run = fitted(SynthCP, tmp_path, **options)
+    pairs = [Blobs()[index] for index in range(8)]
+    actual = [dice(pair.prediction.labels, pair.sample.truth.label, 1) for pair in pairs]
+    found = alarm.score(items(), run)
+    assert np.corrcoef(actual, [scores.quality[1] for scores in found])[0, 1] > 0.9
+    assert all(scores.shown["synthesized"].shape == (3, *SHAPE) for scores in found)
+    alarm.task = Task.PIXEL_FAILURE
+    (scores,) = alarm.score(items()[-1:], run)
+    wrong = (pairs[-1].prediction.labels != torch.from_numpy(pairs[-1].sample.truth.label)).numpy()
+    assert scores.pixel[wrong].mean() > scores.pixel[~wrong].mean()
+
+
+def test_anomalies_of_volumes_are_skipped_with_a_reason():
+    assert "photographs" in method(SynthCP, Task.ANOMALY).skip(INFO)
+    assert method(SynthCP).skip(INFO) is None
+
+
+@pytest.mark.parametrize("preset", Preset)
+def test_no_preset_asks_for_a_perceptual_loss(preset):
+    config = configure(SynthCP, "it", {}, preset, Protocol.OFFICIAL, INFO).cgan
+    assert config.perceptual_weights is None
+    assert config == SynthesisConfig(**synthesis.defaults(preset, INFO))
