@@ -326,12 +326,20 @@ def import_checkpoint(
         click.echo(f"wrote {written}: bench run {option}")
 
 
-@main.command(epilog=examples("bench show --method synthcp,msp --dataset streethazards-mini --out pictures"))
+@main.command(
+    epilog=examples(
+        "bench show --method synthcp,msp --dataset streethazards-mini --out pictures",
+        "bench show --method all --dataset streethazards-mini --curves --out pictures",
+    )
+)
 @run_options
 @click.option("--sample", "samples", multiple=True, metavar="KEY", help="Test samples; otherwise a few.")
+@click.option("--curves", is_flag=True, help="Also precision-recall and ROC curves over all test pixels.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Where pictures go.")
-def show(samples: tuple[str, ...], out: Path, **options: Any) -> None:
+def show(samples: tuple[str, ...], curves: bool, out: Path, **options: Any) -> None:
     """Draw test samples: input, label, prediction, ground truth and every method's scores.
+
+    With --curves, all methods' precision-recall and ROC curves in one figure a pixel-level task.
 
     For image-failure, a scatter of predicted against actual quality of each class over the test split.
     """
@@ -339,7 +347,7 @@ def show(samples: tuple[str, ...], out: Path, **options: Any) -> None:
     from segalarm.benchmark.progress import track
     from segalarm.benchmark.show import show as draw
 
-    for file in draw(request, load_registry(), samples, out, track, click.echo):
+    for file in draw(request, load_registry(), samples, out, track, click.echo, curves):
         click.echo(str(file))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from segalarm.benchmark.curves import draw_curves, labels_of
 from segalarm.benchmark.errors import BenchError, ExtraMissingError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.folds import Slice
@@ -40,6 +41,7 @@ def show(
     folder: Path,
     track: Track,
     say: Callable[[str], None],
+    curves: bool = False,
 ) -> list[Path]:
     """Write a picture a sample, data set and task below `folder`; makes the stages that are not there yet.
 
@@ -47,6 +49,7 @@ def show(
 
     Args:
         keys: of samples of the test split; none for the first few (of anomalies: the largest).
+        curves: also a figure a pixel-level task, see `draw_curves`; a second pass, over the whole split.
 
     Raises:
         BenchError: a key is unknown, a method fails, or matplotlib is not installed.
@@ -65,8 +68,11 @@ def show(
         pixel = [cell for cell in group.waiting if cell.identity.task is not Task.IMAGE_FAILURE]
         image = [cell for cell in group.waiting if cell.identity.task is Task.IMAGE_FAILURE]
         written += _scatters(stages, image, request, folder)
+        if curves:
+            written += draw_curves(stages, pixel, folder)
         if not pixel:
             continue
+        names = labels_of(pixel)
         for sample, labels, answers in scored(stages, chosen(group, keys), pixel):
             for task in Task:
                 of_task: dict[str, Scores] = {}
@@ -74,7 +80,7 @@ def show(
                     if isinstance(answer, Exception):
                         raise answer
                     if cell.identity.task is task:
-                        of_task[cell.entry.name] = answer
+                        of_task[names[id(cell)]] = answer
                 if any(scores.pixel is not None for scores in of_task.values()):
                     name = "_".join([info.name, group.network.name, task, slug(sample.key)])
                     file = folder / f"{name}.png"

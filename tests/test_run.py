@@ -252,6 +252,15 @@ def test_pictures_show_what_the_method_made(workspace, tmp_path):
     assert Image.open(files[0]).width == 7 * 300
 
 
+def test_curves_of_all_methods_are_one_figure_a_task(workspace, tmp_path):
+    words = ("--dataset", "streethazards-mini", "--preset", "smoke", "--workspace", workspace)
+    more = ("--task", "anomaly,pixel-failure", "--curves", "--out", tmp_path)
+    result = bench("show", "--method", "msp,energy", *words, *more)
+    assert result.exit_code == 0, result.output
+    names = [f"streethazards-mini_lite0_{task}_curves.png" for task in ("anomaly", "pixel-failure")]
+    assert sorted(file.name for file in tmp_path.glob("*_curves.png")) == names
+
+
 def test_a_sample_that_is_not_there_is_named(workspace, tmp_path):
     words = ("--dataset", "streethazards-mini", "--preset", "smoke", "--workspace", workspace)
     result = bench("show", "--method", "msp", *words, "--out", tmp_path, "--sample", "nowhere")

@@ -5,6 +5,7 @@ from .brackets import RankingValues
 from .calibration import CalibrationState, calibration_error
 from .component_state import ComponentReport, ComponentState
 from .components import ComponentMetrics, Overlaps, overlaps, summarize
+from .curves import Curve, curve
 from .evaluation import RankingReport, RankingState
 from .failure import FailureMetrics, failure_metrics
 from .ordering import order
@@ -28,6 +29,7 @@ __all__ = [
     "ComponentReport",
     "ComponentState",
     "ConfusionState",
+    "Curve",
     "FailureMetrics",
     "Interval",
     "Overlaps",
@@ -48,6 +50,7 @@ __all__ = [
     "bootstrap_interval",
     "calibration_error",
     "confusion_matrix",
+    "curve",
     "dice",
     "failure_metrics",
     "order",

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .brackets import RankingValues, bracket
+from .curves import Curve, curve
 from .histogram import ScoreHistogram
 from .keys import add_key, add_keys, pack_keys, unpack_keys
 from .ordering import Ordering, order
@@ -105,6 +106,11 @@ class PooledHistogramState:
             value = RankingValues(*((a + b) / 2 for a, b in zip(low, high, strict=True)))
             bound = RankingValues(*((b - a) / 2 for a, b in zip(low, high, strict=True)))
         return PooledRanking(value, bound, len(self._images), self._positives, self._negatives, nan_keys)
+
+    def curve(self) -> Curve:
+        """Return points of the precision-recall and ROC curves; none where `compute` is undefined."""
+        bins = () if any(self._images.values()) else self._histogram.bins()
+        return curve(bins, self._positives, self._negatives)
 
     def risk(self) -> PooledRisk:
         """Return the middle of what each area may be, and half its range as the bound."""
