@@ -249,7 +249,7 @@ def make_request(options: dict[str, Any]) -> Request:
 
 def registered(workspace: Path, checkpoint: Path | None) -> Path | None:
     """A checkpoint by its file, or by the name under which `import-checkpoint` keeps it."""
-    if checkpoint is None or checkpoint.exists() or len(checkpoint.parts) > 1:
+    if checkpoint is None or checkpoint.is_file() or len(checkpoint.parts) > 1:
         return checkpoint
     kept = workspace / CHECKPOINTS / f"{checkpoint.name}.safetensors"
     return kept if kept.is_file() else checkpoint
@@ -320,7 +320,7 @@ def import_checkpoint(
     """
     from segalarm.benchmark.importing import import_checkpoint as convert
 
-    name = Path(network).stem
+    name = Path(network).name.removesuffix(".py")
     file = out or (workspace or home()) / CHECKPOINTS / f"{name}.safetensors"
     for written, option in convert(network, files, classes, file, load_registry()):
         click.echo(f"wrote {written}: bench run {option}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from segalarm.benchmark.checkpoints import check_fit, read_checkpoint, save_tensors
 from segalarm.benchmark.errors import BenchError, UnknownNameError
@@ -16,8 +17,17 @@ from segalarm.benchmark.segmenters.network import read_blueprint
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
+SUFFIX = ".safetensors"
 CITYSCAPES = 19
 STREETHAZARDS = 13
+GENERATOR = (
+    "--set synthcp.cgan.weights={file} --set synthcp.cgan.ngf={width} (and cgan.upsampling and cgan.size as "
+    "it was trained: the weights do not hold them)"
+)
+COMPARISON = (
+    "--set {method}.comparison.weights={file} --set {method}.comparison.encoder=resnet18 "
+    "--set {method}.comparison.size=null"
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Part:
 
     Attributes:
         network: makes it for a number of classes, with the widths of the weights that are to fit.
-        option: by which a run takes it; `{file}` stands for the file.
+        option: by which a run takes it; `{file}` stands for the file, `{width}` for ngf.
         theirs: our name of a weight to the number of the file that holds it and its name there.
         finish: the weights under our names to what the network computes with.
         suffix: of the name of its file.
@@ -45,7 +55,7 @@ class Source:
 
     Attributes:
         parts: what it holds.
-        classes: number of classes where none is given; None reads it off the classifier.
+        classes: number of classes where none is given; None reads it off the weights.
         files: what each of its files holds.
         prepare: the files' weights, made to hold nothing else than the parts' own.
     """
@@ -74,6 +84,8 @@ def import_checkpoint(
         BenchError: a file is missing, damaged or would run code, or does not fit; names the file and the key.
         UnknownNameError: there is no such network.
     """
+    if out.suffix != SUFFIX:
+        raise BenchError(f"--out {out}: what is written is a {SUFFIX} file; name it so")
     source = SOURCES.get(name) or of_mmsegmentation(name, registry)
     if len(files) != len(source.files):
         wanted = ", then ".join(source.files)
@@ -92,11 +104,11 @@ def import_checkpoint(
         check_fit(wanted_here, given_here, file)
     written = []
     for part, owner in zip(source.parts, owners, strict=True):
-        file = out.with_name(f"{out.stem}{part.suffix}.safetensors")
+        file = out.with_name(f"{out.name.removesuffix(SUFFIX)}{part.suffix}{SUFFIX}")
         save_tensors(
             part.finish({key: given[number][theirs] for key, (number, theirs) in owner.items()}), file
         )
-        written.append((file, part.option.format(file=file)))
+        written.append((file, part.option.format(file=file, width=_width(given[0]))))
     return written
 
 
@@ -125,11 +137,18 @@ def of_mmsegmentation(name: str, registry: Registry) -> Source:
 
 
 def _outputs(state: Mapping[str, Tensor], file: Path) -> int:
-    """Number of classes of an mmsegmentation network."""
+    """Number of classes of an mmsegmentation network, or of a generator, which reads them."""
+    if "fc.weight" in state:
+        return int(state["fc.weight"].shape[1])
     classifier = state.get("decode_head.conv_seg.weight")
     if classifier is None:
         raise BenchError(f"{file} has no decode_head.conv_seg.weight to tell the classes by: give --classes")
     return len(classifier)
+
+
+def _width(state: Mapping[str, Tensor]) -> int:
+    """Ngf of a generator."""
+    return max(1, len(state["fc.weight"]) // 16) if "fc.weight" in state else 64
 
 
 def _segmenter(config: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
@@ -139,9 +158,9 @@ def _segmenter(config: str, classes: int, state: Mapping[str, Tensor]) -> nn.Mod
 def _generator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:
     from segalarm.methods.synthcp.spade import Generator
 
-    first = state.get("fc.weight")
-    width = 64 if first is None else max(1, len(first) // 16)
-    return Generator(classes, width, upsampling="most" if "up_4.conv_0.bias" in state else "normal")
+    norm: Any = "none" if "head_0.conv_0.weight" in state else "spectral"
+    upsampling: Any = "most" if "up_4.conv_0.bias" in state else "normal"
+    return Generator(classes, _width(state), upsampling=upsampling, norm=norm)
 
 
 def _discriminator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:
@@ -189,13 +208,13 @@ def _pspnet(states: list[State], classes: int) -> list[State]:
 
 
 SOURCES: Mapping[str, Source] = {
-    "spade-generator": Source((Part(_generator, "--set synthcp.cgan.weights={file}"),)),
+    "spade-generator": Source((Part(_generator, GENERATOR),), None),
     "spade-discriminator": Source((Part(_discriminator, "(no run reads it: for training on)"),)),
     "synthcp-comparison": Source(
-        (Part(partial(_comparison, True), "--set synthcp.comparison.weights={file}"),)
+        (Part(partial(_comparison, True), COMPARISON.format(method="synthcp", file="{file}")),)
     ),
     "direct-prediction": Source(
-        (Part(partial(_comparison, False), "--set direct-prediction.comparison.weights={file}"),)
+        (Part(partial(_comparison, False), COMPARISON.format(method="direct-prediction", file="{file}")),)
     ),
     "fcn8s": Source((_FCN8S,), prepare=_without_alias),
     "deeplab": Source((_DEEPLAB,)),

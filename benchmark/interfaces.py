@@ -462,6 +462,10 @@ class Segmenter(ABC):
         """Values of `Config` that the preset, protocol and data set choose."""
         return {}
 
+    def sources(self) -> list[Path]:
+        """Files beside its code that say what it is, such as a network's config."""
+        return []
+
     def lacks(self, needs: Needs) -> str | None:
         """Why it cannot give what is needed, with the way out, or None. Asked before it is trained."""
         return None

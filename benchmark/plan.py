@@ -137,16 +137,21 @@ def samples_hash(samples: Iterable[Sample]) -> str:
     return hashlib.sha256("\n".join(sample.key for sample in samples).encode()).hexdigest()[:16]
 
 
-def config_facts(config: Config) -> dict[str, Any]:
-    """All hyper-parameters, with the hash of each file that one names.
+def config_facts(config: Config, files: bool = True) -> dict[str, Any]:
+    """All hyper-parameters, with the hash of each file that one names unless `files` is false.
 
     Raises:
         BenchError: such a file cannot be read.
     """
     facts = config.model_dump(mode="json")
     # By name: where a package or a user keeps a file is no part of what it is.
-    files = {file.name: file_hash(file) for file in config.files()}
-    return {**facts, "files": files} if files else facts
+    found: dict[str, str] = {}
+    for file in config.files() if files else ():
+        name = file.name
+        while name in found:
+            name += "'"
+        found[name] = file_hash(file)
+    return {**facts, "files": found} if found else facts
 
 
 def check_names(request: Request, registry: Registry) -> None:
@@ -243,7 +248,9 @@ def make_network(
     model = kind(configure(kind, name, options, preset, request.protocol, info), info)
     facts = {
         "segmenter": entry.target,
-        "config": config_facts(model.config),
+        # A checkpoint takes the place of the training, and of what that would start from.
+        "config": config_facts(model.config, files=checkpoint is None),
+        "sources": [file_hash(file) for file in model.sources()],
         "code": code_hash(kind.__module__),
         "train": train.facts,
         "seed": seed,
@@ -382,6 +389,7 @@ def _cell(
     parts.append(code_hash("segalarm.benchmark.evaluate"))
     if tried:
         parts.append(code_hash("segalarm.benchmark.tuning"))
+    parts += network.facts["sources"]
     if method.fit_on() is FitOn.OUT_OF_FOLD:
         parts.append(code_hash("segalarm.benchmark.folds"))
     cell = Cell(entry, method, identity, hashlib.sha256("".join(parts).encode()).hexdigest()[:16])

@@ -64,6 +64,7 @@ class Stages:
         def build(folder: Path, context: Context) -> None:
             if self.request.checkpoint is not None:
                 network.model.load_checkpoint(self.request.checkpoint, self.device)
+                context.weights[network.name] = self.request.checkpoint.name
             else:
                 network.model.fit(self.group.train.train, context)
             network.model.save(folder)
@@ -110,6 +111,11 @@ class Stages:
     def _fit(self, cell: Cell, kind: FitOn) -> None:
         def build(folder: Path, context: Context) -> None:
             pairs = self._pairs(cell)
+            if kind is not FitOn.LABELS and not len(pairs):
+                raise BenchError(
+                    f"{cell.entry.name} learns from a segmenter's predictions of the training split, and "
+                    f"{self.group.train.dataset.info.name} has none: name another with --train-dataset"
+                )
             if kind is not FitOn.LABELS:
                 source = self.group.network if kind is FitOn.IN_FOLD else self.group.teacher
                 check_classes(pairs[0].prediction, self.group.train.dataset.info, source.name)

@@ -61,7 +61,7 @@ class DirectPrediction(Method):
 
     def fit_on(self) -> FitOn:
         """A predictor of failure needs real failures."""
-        return FitOn.OUT_OF_FOLD
+        return comparison.fit_on(self.config.comparison)
 
     def fit_key(self) -> dict[str, Any]:
         """Both tasks share a joint network."""
@@ -69,10 +69,13 @@ class DirectPrediction(Method):
 
     def skip(self, dataset: DatasetInfo) -> str | None:
         """A head alone does one of the two tasks."""
-        return comparison.no_part(self.config.head, self.task)
+        return comparison.no_part(self.config.comparison, self.config.head, self.task)
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Train the network."""
+        """Train the network, or take the one that the configuration names."""
+        self._network = comparison.taken(self.config.comparison, False, context)
+        if self._network is not None:
+            return
         self._network = comparison.make_network(context.info, self.config.comparison, False, context.seed)
         comparison.fit(self._network, self.config.comparison, self.config.head, pairs, None, context)
 

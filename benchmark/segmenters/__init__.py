@@ -20,6 +20,8 @@ def register_segmenters(register: Register) -> None:
     )
     register("pspnet", f"{_HERE}.paper:PSPNet", summary="PSPNet on ResNet-50 at five scales, of Table 3")
     register("pspnet-resnet101", f"{_HERE}.paper:PSPNet101", summary="the same on ResNet-101")
+    register("c1-resnet50", f"{_HERE}.paper:C1ResNet50", summary="dilated ResNet-50 with one convolution")
+    register("c1-resnet101", f"{_HERE}.paper:C1ResNet101", summary="dilated ResNet-101 with one convolution")
     register(
         "mmseg", f"{_HERE}.mmseg:MMSegmenter", summary="any mmsegmentation config: --set mmseg.config=NAME"
     )

@@ -48,7 +48,7 @@ class ASPPSumHead(BaseDecodeHead):  # type: ignore[misc]
     """
 
     def __init__(self, dilations: Sequence[int] = (6, 12, 18, 24), **kwargs: Any) -> None:
-        super().__init__(init_cfg={"type": "Normal", "std": 0.01}, **kwargs)
+        super().__init__(init_cfg={"type": "Normal", "std": 0.01, "layer": "Conv2d"}, **kwargs)
         self.conv_seg = nn.Identity()
         self.branches = nn.ModuleList(
             nn.Conv2d(self.in_channels, self.num_classes, 3, padding=dilation, dilation=dilation)

@@ -31,7 +31,14 @@ from segalarm.benchmark.pretrained import find_weights, plain
 from segalarm.benchmark.segmenters.augment import Augment
 from segalarm.benchmark.segmenters.crops import Crops, balanced_weights
 from segalarm.benchmark.segmenters.inference import DECODER, Runner
-from segalarm.benchmark.segmenters.network import Blueprint, Normalise, active_dropouts, read_blueprint
+from segalarm.benchmark.segmenters.network import (
+    Blueprint,
+    Normalise,
+    active_dropouts,
+    files_of,
+    find,
+    read_blueprint,
+)
 from segalarm.benchmark.segmenters.reference import deep_stem
 from segalarm.benchmark.segmenters.stochastic import dropout_on, stable_seed, statistics
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
@@ -157,6 +164,10 @@ class MMSegmenter(Segmenter):
         """The configuration, typed."""
         assert isinstance(self.config, MMSegConfig)
         return self.config
+
+    def sources(self) -> list[Path]:
+        """The config, and those that it is based on."""
+        return files_of(find(self.settings.config))
 
     def lacks(self, needs: Needs) -> str | None:
         """Dropout, logits, members or layers that this configuration has not."""
@@ -451,4 +462,5 @@ def _scaled(images: Tensor, short: int) -> Tensor:
     height, width = images.shape[2:]
     factor = min(short / min(height, width), LONG_SIDE / max(height, width))
     size = _padded((int(height * factor), int(width * factor)), 8)
-    return F.interpolate(images, size, mode="bilinear", align_corners=False)
+    # As PIL resizes, which the published code does.
+    return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)

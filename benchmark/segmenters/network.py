@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,6 +145,18 @@ def find(config: str) -> Path:
         near = UnknownNameError("mmsegmentation config", config, known)
         raise BenchError(str(near).partition(" Available:")[0] + f" mmsegmentation has {len(known)}")
     return known[name]
+
+
+def files_of(config: Path) -> list[Path]:
+    """A config's file and those of its `_base_`, all the way down."""
+    based = {"_base_"}
+    found = [config]
+    for node in ast.parse(config.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and based & {getattr(target, "id", None) for target in node.targets}:
+            named = ast.literal_eval(node.value)
+            for base in [named] if isinstance(named, str) else named:
+                found += files_of(config.parent / base)
+    return found
 
 
 class Normalise(nn.Module):

@@ -83,6 +83,11 @@ class DeepLab(PaperSegmenter):
     full: ClassVar[Mapping[str, Any]] = _RESNET101
     architecture: ClassVar[Mapping[str, Any]] = {"config": "deeplab"}
 
+    def pretrained_state(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Also of a file whose names begin with one more part, as DeepLab's own initial weights have them."""
+        inner = {key.partition(".")[2]: value for key, value in published.items() if "." in key}
+        return super().pretrained_state(inner) | super().pretrained_state(published)
+
 
 class DeepLabV2(DeepLab):
     """DeepLab-v2 of SynthCP's text: the sum of four dilated classifiers on ResNet-101."""
@@ -120,6 +125,22 @@ class PSPNet101(PSPNet):
     name: ClassVar[str] = "pspnet-resnet101"
     imagenet: ClassVar[str] = "resnet101-deep-stem"
     architecture: ClassVar[Mapping[str, Any]] = {"config": "resnet101dilated_ppm"}
+
+
+class C1ResNet50(PSPNet):
+    """One convolution in place of the pyramid."""
+
+    name: ClassVar[str] = "c1-resnet50"
+    architecture: ClassVar[Mapping[str, Any]] = {"config": "resnet50dilated_c1"}
+    decoder: ClassVar[str] = ""
+
+
+class C1ResNet101(PSPNet101):
+    """The same on a dilated ResNet-101."""
+
+    name: ClassVar[str] = "c1-resnet101"
+    architecture: ClassVar[Mapping[str, Any]] = {"config": "resnet101dilated_c1"}
+    decoder: ClassVar[str] = ""
 
 
 def _at_hand(weights: str) -> bool:

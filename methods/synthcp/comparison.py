@@ -25,6 +25,7 @@ from segalarm.benchmark.interfaces import (
     Config,
     Context,
     DatasetInfo,
+    FitOn,
     Item,
     Pairs,
     Preset,
@@ -34,7 +35,7 @@ from segalarm.benchmark.interfaces import (
 )
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.metrics import per_class_quality
-from segalarm.benchmark.pretrained import LITE0, RESNET18
+from segalarm.benchmark.pretrained import LITE0, RESNET18, find_weights
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
 from segalarm.methods.dimensions import (
     BATCH_NORM,
@@ -76,6 +77,7 @@ class ComparisonConfig(Config):
             those that are predicted in vain.
         weighted: whether a pixel's cross entropy is weighted by p², p the maximum softmax probability.
         add_probability: whether p is added to the confidence when it scores.
+        clamp: whether a predicted quality is brought into [0, 1].
         weights: a network trained elsewhere, taken as it is in place of training.
     """
 
@@ -91,7 +93,14 @@ class ComparisonConfig(Config):
     absent: Literal["official", "paper"] = "official"
     weighted: bool = True
     add_probability: bool = True
+    clamp: bool = False
     weights: Path | None = None
+
+    def files(self) -> list[Path]:
+        """The network that it takes, or the ImageNet weights that it starts from."""
+        if self.weights is not None or not self.pretrained:
+            return super().files()
+        return [find_weights(self.encoder)]
 
 
 PAPER: Mapping[str, Any] = {
@@ -101,6 +110,7 @@ PAPER: Mapping[str, Any] = {
     "absent": "paper",
     "weighted": False,
     "add_probability": False,
+    "clamp": True,
 }
 """Where the text differs from the published code."""
 VOLUMES: Mapping[Preset, Mapping[str, Any]] = {
@@ -127,10 +137,19 @@ def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[s
     return {**text, "encoder": LITE0, "learning_rate": 3e-4, "decay": 0.9, **seen}
 
 
-def no_part(head: Head, task: Task) -> str | None:
+def fit_on(config: ComparisonConfig) -> FitOn:
+    """A predictor of failure needs real failures; one that is taken as it is needs none."""
+    return FitOn.OUT_OF_FOLD if config.weights is None else FitOn.LABELS
+
+
+def no_part(config: ComparisonConfig, head: Head, task: Task) -> str | None:
     """Why a head alone does not do a failure task, or None."""
     missing = {Task.PIXEL_FAILURE: "image", Task.IMAGE_FAILURE: "pixel"}.get(task)
-    return f"the head '{missing}' has no part in {task}" if missing == head else None
+    if missing == head:
+        return f"the head '{missing}' has no part in {task}"
+    if config.weights is not None and head != "joint":
+        return "comparison.weights is one network, whatever it was trained for: head=joint"
+    return None
 
 
 class ComparisonNetwork(nn.Module):
@@ -321,11 +340,7 @@ def fit(
     synthesized: Images | None,
     context: Context,
 ) -> None:
-    """Train on pairs of images and out-of-fold predictions, unless the configuration names weights."""
-    if config.weights is not None:
-        context.weights["comparison network"] = config.weights.name
-        load_strict(network, read_checkpoint(config.weights), config.weights)
-        return
+    """Train on pairs of images and out-of-fold predictions."""
     context.weights["comparison encoder"] = config.encoder if config.pretrained else "none"
     rate = poly(config.steps, config.decay)
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
@@ -345,7 +360,21 @@ def make_network(
 ) -> ComparisonNetwork:
     """A network for a data set, whose fresh weights depend on the seed alone."""
     seed_everything(seed)
-    return _network(info, from_scratch(config) if config.weights is not None else config, synthesized)
+    return _network(info, config, synthesized)
+
+
+def taken(config: ComparisonConfig, synthesized: bool, context: Context) -> ComparisonNetwork | None:
+    """The network that the configuration names, or None.
+
+    Raises:
+        BenchError: the file does not fit; names it and the key.
+    """
+    if config.weights is None:
+        return None
+    context.weights["comparison network"] = config.weights.name
+    network = _network(context.info, from_scratch(config), synthesized)
+    load_strict(network, read_checkpoint(config.weights), config.weights)
+    return network
 
 
 def from_scratch(config: ComparisonConfig) -> ComparisonConfig:
@@ -407,7 +436,8 @@ def to_scores(
     """What `compare` found, as the answer to one of the two failure tasks."""
     iou, confidence = found
     if task is Task.IMAGE_FAILURE:
-        return Scores(quality=iou.cpu().numpy(), shown=shown or {})
+        quality = iou.clamp(0, 1) if config.clamp else iou
+        return Scores(quality=quality.cpu().numpy(), shown=shown or {})
     ranked = confidence + item.prediction.confidence if config.add_probability else confidence
     return Scores(
         pixel=(-ranked).float().cpu().numpy(), confidence=confidence.cpu().numpy(), shown=shown or {}

@@ -102,7 +102,7 @@ class SynthCP(Method):
         """The published schedules, or sizes for two cores."""
         seen = comparison.defaults(preset, protocol, dataset)
         scales = published_scales(preset, dataset)
-        return {"cgan": synthesis.defaults(preset, dataset), "scales": scales, "comparison": seen}
+        return {"cgan": synthesis.defaults(preset, protocol, dataset), "scales": scales, "comparison": seen}
 
     @classmethod
     def configurations(cls, task: Task) -> dict[str, Sequence[Any]]:
@@ -132,7 +132,7 @@ class SynthCP(Method):
     def fit_on(self) -> FitOn:
         """Eq. 9 needs a cGAN, which needs labels alone; predictors of failure need real failures."""
         if self.task is not Task.ANOMALY:
-            return FitOn.OUT_OF_FOLD
+            return comparison.fit_on(self.config.comparison)
         return self._learner.fit_on() if self._learner else FitOn.LABELS
 
     def fit_key(self) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class SynthCP(Method):
         if self.task is Task.ANOMALY and dataset.ndim == 3:
             return "Eq. 9 compares the features of photographs; nothing like it is published for volumes"
         absent = self._alarm.skip(dataset) if self._alarm else None
-        return comparison.no_part(self.config.head, self.task) or absent
+        return comparison.no_part(self.config.comparison, self.config.head, self.task) or absent
 
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Train the cGAN where it is not there yet, and the comparison network or the gate's alarm."""
@@ -157,6 +157,9 @@ class SynthCP(Method):
         if self.task is Task.ANOMALY:
             if self._learner:
                 self._learner.fit(pairs, context)
+            return
+        self._network = comparison.taken(self.config.comparison, True, context)
+        if self._network is not None:
             return
         images = self.synthesized(pairs, key, synthesizer, context)
         self._network = comparison.make_network(context.info, self.config.comparison, True, context.seed)

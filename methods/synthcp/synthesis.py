@@ -23,9 +23,19 @@ from pydantic import Field
 from safetensors.torch import load_file
 from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import VOID, Config, Context, DatasetInfo, Float32, Labels, Preset, Sample
+from segalarm.benchmark.interfaces import (
+    VOID,
+    Config,
+    Context,
+    DatasetInfo,
+    Float32,
+    Labels,
+    Preset,
+    Protocol,
+    Sample,
+)
 from segalarm.benchmark.loading import shuffled
-from segalarm.benchmark.pretrained import LITE0, VGG19
+from segalarm.benchmark.pretrained import LITE0, VGG19, find_weights
 from segalarm.benchmark.training import Objective, Schedule, constant, seed_everything, train
 from segalarm.methods.dimensions import CHANNELS_LAST, Size, nearest, resized
 from segalarm.methods.labels import one_hot
@@ -86,6 +96,12 @@ class SynthesisConfig(Config):
     seed: int = Field(0, ge=0)
     sample_every: int = Field(500, ge=1)
     weights: Path | None = None
+
+    def files(self) -> list[Path]:
+        """The generator that it takes, or the network of its perceptual loss."""
+        if self.weights is not None or not (self.perceptual and self.perceptual_weights):
+            return super().files()
+        return [find_weights(self.perceptual_weights)]
 
 
 class Synthesizer:
@@ -374,12 +390,13 @@ VOLUMES: dict[Preset, dict[str, Any]] = {
 """Patches of volumes, for which nothing is published."""
 
 
-def defaults(preset: Preset, dataset: DatasetInfo) -> dict[str, Any]:
-    """The published schedules, or sizes for two cores."""
+def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+    """The published schedules, or sizes for two cores; the text takes SPADE's own 200 epochs everywhere."""
     if dataset.ndim == 3:
         return {**VOLUMES[preset], "upsampling": "less", "perceptual_weights": None}
     if preset is Preset.FULL:
-        city = {"upsampling": "more", "epochs": 50, "decay": 0.0, "batch_size": 12}
+        schedule = {"epochs": 50, "decay": 0.0} if protocol is Protocol.OFFICIAL else {}
+        city = {"upsampling": "more", "batch_size": 12, **schedule}
         return {} if dataset.name.startswith("streethazards") else city
     if preset is Preset.SMOKE:
         return SMOKE

@@ -183,4 +183,4 @@ def test_anomalies_of_volumes_are_skipped_with_a_reason():
 def test_no_preset_asks_for_a_perceptual_loss(preset):
     config = configure(SynthCP, "it", {}, preset, Protocol.OFFICIAL, INFO).cgan
     assert config.perceptual_weights is None
-    assert config == SynthesisConfig(**synthesis.defaults(preset, INFO))
+    assert config == SynthesisConfig(**synthesis.defaults(preset, Protocol.OFFICIAL, INFO))

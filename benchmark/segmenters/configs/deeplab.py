@@ -20,6 +20,7 @@ model = dict(
         dilations=(1, 1, 2, 4),
         style="caffe",
         norm_cfg=_norm,
+        zero_init_residual=False,  # a norm that does not learn would leave the branch at 0
     ),
     decode_head=dict(
         type="PointwiseASPPHead",

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Context, Features, Needs, Preset, Protocol, Sample, Truth
 from segalarm.benchmark.request import configure
+from segalarm.benchmark.segmenters.mmseg import _scaled
+from segalarm.benchmark.segmenters.network import files_of
 from segalarm.benchmark.segmenters.paper import DeepLab, DeepLabV2, FCN8s, PSPNet, PSPNet101
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
@@ -109,6 +112,35 @@ def test_a_published_stem_of_three_convolutions_is_found():
     found = make(PSPNet).pretrained_state(published)
     fitting = {key for key in network if key in found and found[key].shape == network[key].shape}
     assert fitting == {"backbone.stem.0.weight", "backbone.stem.7.bias"}
+
+
+@pytest.mark.parametrize("kind", [DeepLab, DeepLabV2])
+def test_a_backbone_whose_norms_do_not_learn_is_not_switched_off(kind):
+    network = make(kind)._blueprint().build()
+    assert float(network.backbone.layer3[4].bn3.weight.min()) == 1
+    assert not network.backbone.layer3[4].bn3.weight.requires_grad
+
+
+def test_deeplabs_own_initial_weights_have_one_more_part_in_their_names():
+    network = make(DeepLab)._blueprint().build().state_dict()
+    found = make(DeepLab).pretrained_state({"Scale.layer1.0.conv1.weight": torch.rand(64, 64, 1, 1)})
+    key = "backbone.layer1.0.conv1.weight"
+    assert found[key].shape == network[key].shape
+
+
+def test_an_image_is_scaled_as_pil_scales_it():
+    noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
+    found = _scaled(torch.from_numpy(noise).permute(2, 0, 1)[None] / 255, 32)[0]
+    size = (found.shape[2], found.shape[1])
+    expected = np.asarray(Image.fromarray(noise).resize(size, Image.Resampling.BILINEAR))
+    assert np.abs(found.permute(1, 2, 0).numpy() * 255 - expected).mean() < 0.5
+
+
+def test_a_change_to_a_config_or_its_base_makes_weights_stale(tmp_path):
+    (tmp_path / "base.py").write_text("model = dict(a=1)")
+    (tmp_path / "own.py").write_text('_base_ = ["base.py"]\nmodel = dict(b=2)')
+    assert files_of(tmp_path / "own.py") == [tmp_path / "own.py", tmp_path / "base.py"]
+    assert [file.stem for file in make(DeepLabV2).sources()] == ["deeplab_v2", "deeplab"]
 
 
 def test_schedules_are_the_published_ones():
