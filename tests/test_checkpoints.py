@@ -56,10 +56,7 @@ def test_a_comparison_network_from_elsewhere_needs_no_folds(workspace, tmp_path)
     records = read_records(workspace / "records")
     assert {record.identity.task for record in records} == {"pixel-failure", "image-failure"}
     assert all(r.provenance.weights["comparison network"] == "comparison.pth" for r in records)
-    segmenters = [
-        json.loads(file.read_text()) for file in workspace.glob("artifacts/segmenter*/manifest.json")
-    ]
-    assert len(segmenters) == 1
+    assert len(list((workspace / "artifacts" / "segmenter").iterdir())) == 1
     refused = bench(*words, "--set", "direct-prediction.head=pixel", "--task", "pixel-failure")
     assert "one network, whatever it was trained for" in refused.output
 
