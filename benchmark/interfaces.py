@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -250,7 +250,7 @@ class Needs:
 
     Attributes:
         monte_carlo: numbers of stochastic passes whose statistics are wanted.
-        ensemble: members whose probabilities are wanted.
+        ensemble: members whose probabilities are wanted; the run trains them, segmenters of other seeds.
     """
 
     logits: bool = False
@@ -267,6 +267,11 @@ class Needs:
             self.monte_carlo | other.monte_carlo,
             max(self.ensemble, other.ensemble),
         )
+
+    @property
+    def of_one(self) -> Needs:
+        """What of it one segmenter is asked for: an ensemble's share is its probabilities."""
+        return replace(self, probabilities=self.probabilities or self.ensemble > 0, ensemble=0)
 
 
 @dataclass(frozen=True)
@@ -298,7 +303,7 @@ class Prediction:
         probabilities: float32 (L, *spatial).
         features: float32 (C, *reduced) a wanted `Features`.
         monte_carlo: statistics a wanted number of passes.
-        members: float32 (M, L, *spatial), the softmax of every ensemble member.
+        members: float32 (M, L, *spatial), the softmax of every ensemble member, the segmenter's own first.
     """
 
     labels: torch.Tensor

@@ -364,8 +364,11 @@ def _no_meaning(cell: Cell, group: Group) -> str | None:
         return f"{group.train.dataset.info.name}, trained on, has other classes than {info.name}"
     if info.ndim not in group.network.entry.ndims:
         return f"{group.network.name} does not segment in {info.ndim} dimensions"
+    needs = cell.method.needs()
+    if needs.ensemble and group.network.facts["checkpoint"] is not None:
+        return f"{cell.entry.name} trains segmenters of several seeds, but --checkpoint gives one"
     # What fitting needs comes from another segmenter where one was named.
-    lacking = group.network.model.lacks(cell.method.needs())
+    lacking = group.network.model.lacks(needs.of_one)
     if lacking is None and cell.method.fit_on() in (FitOn.IN_FOLD, FitOn.OUT_OF_FOLD):
         source = group.network if cell.method.fit_on() is FitOn.IN_FOLD else group.teacher
         lacking = source.model.lacks(cell.method.fit_needs())
@@ -381,6 +384,7 @@ def _look_up(request: Request, cell: Cell) -> None:
             record = Record.load(file)
         except BenchError:  # damaged or of an old schema: the run writes it anew
             continue
-        finished = record.status != "failed" and record.provenance.code_hash == cell.code
+        # What made an earlier run skip it (a package that was not installed, say) is gone.
+        finished = record.status == "ok" and record.provenance.code_hash == cell.code
         if finished or request.rerun == "never":
             cell.state, cell.record = "cached", file

@@ -175,4 +175,6 @@ def configure(
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
-        raise BenchError(f"{name}.{key} = {first['input']!r}: {first['msg']}") from error
+        # An error of the whole, where options do not go together, has no key.
+        where = f"{name}.{key} = {first['input']!r}" if key else name
+        raise BenchError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from error

@@ -153,9 +153,8 @@ def scored(
     stages.timings["predict"] = 0.0
     for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
         began = time.perf_counter()
-        predictions = group.network.model.predict(
-            to_batch(batch, stages.device), [sample.key for sample in batch], needs, group.seed
-        )
+        images = to_batch(batch, stages.device)
+        predictions = stages.predict(images, [sample.key for sample in batch], needs)
         for prediction in predictions:
             check_classes(prediction, group.train.dataset.info, group.network.name)
         labels = [prediction.labels.cpu().numpy() for prediction in predictions]

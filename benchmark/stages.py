@@ -9,6 +9,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from segalarm.benchmark import folds
 from segalarm.benchmark.code import code_hash
 from segalarm.benchmark.errors import BenchError
@@ -21,11 +22,13 @@ from segalarm.benchmark.interfaces import (
     Needs,
     Pairs,
     Prediction,
+    Sample,
     Segmenter,
 )
 from segalarm.benchmark.plan import Cell, Group, Network, config_facts
 from segalarm.benchmark.request import Request
 from segalarm.benchmark.store import Store, key_of
+from torch import Tensor
 
 Track = Callable[[Iterable[Any], str, int | None], Iterable[Any]]
 Build = Callable[[Path, Context], None]
@@ -51,6 +54,7 @@ class Stages:
         self.timings: dict[str, float] = {}
         self.weights: dict[str, str] = {}
         self._memo = Memo()
+        self._others: list[Segmenter] = []
         self._fold = lru_cache(maxsize=folds.FOLDS)(self._load_fold)
 
     def segmenter(self) -> None:
@@ -69,12 +73,41 @@ class Stages:
         network.model.load(folder, self.device)
         self.timings["segmenter"] = time.perf_counter() - start
 
-    def fit(self, cell: Cell) -> None:
-        """Fit a cell's method, or load what it learned. A training-free one passes."""
-        kind = cell.method.fit_on()
-        if kind is FitOn.NOTHING:
-            return
+    def members(self, count: int) -> list[Segmenter]:
+        """The group's segmenter and more of the seeds after its own, `count` together."""
+        network, samples = self.group.network, self.group.train.train
+        while len(self._others) < count - 1:
+            facts = member_facts(network, len(self._others) + 1)
+            self._others.append(self._trained(network, facts, samples))
+        return [network.model, *self._others][:count]
 
+    def predict(self, images: Tensor, keys: Sequence[str], needs: Needs) -> list[Prediction]:
+        """What the group's segmenter says of images of one size, with its ensemble where that is needed."""
+        first, *others = self.members(max(needs.ensemble, 1))
+        seed = self.group.seed
+        predictions = first.predict(images, keys, needs.of_one, seed)
+        if needs.ensemble:
+            more = [model.predict(images, keys, Needs(probabilities=True), seed) for model in others]
+            for together in zip(predictions, *more, strict=True):
+                softmaxes = [each.probabilities for each in together if each.probabilities is not None]
+                together[0].members = torch.stack(softmaxes)
+        return predictions
+
+    def fit(self, cell: Cell) -> None:
+        """Fit a cell's method, or load what it learned; have the members of its ensemble ready.
+
+        A training-free method of one segmenter passes.
+        """
+        kind, count = cell.method.fit_on(), cell.method.needs().ensemble
+        start = time.perf_counter()
+        if count:
+            self.members(count)
+        if kind is not FitOn.NOTHING:
+            self._fit(cell, kind)
+        if count or kind is not FitOn.NOTHING:
+            cell.fit_seconds = time.perf_counter() - start
+
+    def _fit(self, cell: Cell, kind: FitOn) -> None:
         def build(folder: Path, context: Context) -> None:
             pairs = self._pairs(cell)
             if kind is not FitOn.LABELS:
@@ -83,13 +116,11 @@ class Stages:
             cell.method.fit(pairs, context)
             cell.method.save(folder)
 
-        start = time.perf_counter()
         # Whoever learns from other predictions than the final segmenter's own must not depend on it.
         seen = self.group.network.model if kind is FitOn.IN_FOLD else None
         facts = fit_facts(cell, self.group)
         folder = self._made(f"method-{cell.entry.name}", facts, build, self.group.seed, seen, cell.weights)
         cell.method.load(folder, self.scoring(cell))
-        cell.fit_seconds = time.perf_counter() - start
 
     def fitted(self) -> None:
         """Let go of what only fitting needs."""
@@ -184,16 +215,18 @@ class Stages:
         return self._made("predictions", prediction_facts(teacher, needs), build, teacher.seed, None, {})
 
     def _load_fold(self, fold: int) -> Segmenter:
-        teacher, samples = self.group.teacher, self.group.train.train
-        model = type(teacher.model)(teacher.model.config, teacher.model.dataset)
+        kept, _ = folds.kept_and_left_out(self.group.train.train, fold)
+        return self._trained(self.group.teacher, fold_facts(self.group.teacher, fold), kept)
+
+    def _trained(self, network: Network, facts: dict[str, Any], samples: Sequence[Sample]) -> Segmenter:
+        """A segmenter like `network`'s, trained on `samples`, or taken from the store."""
+        model = type(network.model)(network.model.config, network.model.dataset)
 
         def build(folder: Path, context: Context) -> None:
-            kept, _ = folds.kept_and_left_out(samples, fold)
-            model.fit(kept, context)
+            model.fit(samples, context)
             model.save(folder)
 
-        facts = fold_facts(teacher, fold)
-        model.load(self._made("segmenter", facts, build, teacher.seed, None, {}), self.device)
+        model.load(self._made("segmenter", facts, build, facts["seed"], None, {}), self.device)
         return model
 
 
@@ -221,6 +254,11 @@ def check_classes(prediction: Prediction | None, info: DatasetInfo, segmenter: s
 def fold_facts(teacher: Network, fold: int) -> dict[str, Any]:
     """All that a fold's segmenter depends on; it is trained here even where the final one is a checkpoint."""
     return {**teacher.facts, "checkpoint": None, "fold": fold, "folds": folds.FOLDS}
+
+
+def member_facts(network: Network, number: int) -> dict[str, Any]:
+    """All that an ensemble's member depends on: those of a run of another segmenter seed."""
+    return {**network.facts, "seed": network.seed + number}
 
 
 def prediction_facts(teacher: Network, needs: Needs) -> dict[str, Any]:
@@ -257,6 +295,9 @@ def stages_of(group: Group, store: Store) -> list[tuple[str, bool]]:
     """(stage, whether it is in the store) in the order in which a run makes them."""
     network, teacher = group.network, group.teacher
     found = [(f"segmenter {network.name}", store.has("segmenter", network.facts))]
+    for number in range(1, max((cell.method.needs().ensemble for cell in group.waiting), default=0)):
+        facts = member_facts(network, number)
+        found.append((f"segmenter {network.name} of seed {facts['seed']}", store.has("segmenter", facts)))
     waiting = [cell for cell in group.waiting if cell.method.fit_on() is not FitOn.NOTHING]
     stored: dict[str, tuple[str, bool]] = {}
     for cell in waiting:

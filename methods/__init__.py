@@ -16,6 +16,40 @@ def register_methods(register: Register) -> None:
     register("maxlogit", "segalarm.methods.maxlogit:MaxLogit", summary="Maximum logit", tasks=PIXEL)
     register("energy", "segalarm.methods.energy:Energy", summary="Free energy of the logits", tasks=PIXEL)
     register(
+        "ae",
+        "segalarm.methods.ae:AE",
+        summary="Autoencoder of training images: l1 error of what it rebuilds",
+        tasks=(Task.ANOMALY,),
+        trains=True,
+    )
+    register(
+        "msp-crf",
+        "segalarm.methods.msp_crf:MSPCRF",
+        summary="Maximum probability after a dense CRF on the softmax (needs the extra crf)",
+        tasks=(Task.ANOMALY,),
+    )
+    register(
+        "standardized-maxlogit",
+        "segalarm.methods.standardized_maxlogit:StandardizedMaxLogit",
+        summary="Maximum logit, standardised over the training pixels of its class",
+        tasks=(Task.ANOMALY,),
+        trains=True,
+    )
+    register(
+        "mahalanobis",
+        "segalarm.methods.mahalanobis:Mahalanobis",
+        summary="Mahalanobis distance of features to the nearest class of training",
+        tasks=(Task.ANOMALY,),
+        trains=True,
+    )
+    register(
+        "knn",
+        "segalarm.methods.knn:KNN",
+        summary="Distance of normalised features to their k-th nearest of training",
+        tasks=(Task.ANOMALY,),
+        trains=True,
+    )
+    register(
         "mcdropout",
         "segalarm.methods.mcdropout:MCDropout",
         summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",
@@ -38,6 +72,12 @@ def register_methods(register: Register) -> None:
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
         ndims=(2, 3),
+    )
+    register(
+        "ensemble",
+        "segalarm.methods.ensemble:Ensemble",
+        summary="Deep ensemble: uncertainty over segmenters of several seeds",
+        tasks=PIXEL,
     )
     register(
         "direct-prediction",

@@ -10,3 +10,10 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
     known = labels != VOID
     hot = F.one_hot(labels.where(known, 0), classes).float() * known[..., None]
     return hot.movedim(-1, 1)
+
+
+def resized(labels: Tensor, size: tuple[int, ...]) -> Tensor:
+    """int64 (B, *spatial) to (B, *size), by nearest neighbour."""
+    if labels.shape[1:] == size:
+        return labels
+    return F.interpolate(labels[:, None].float(), size, mode="nearest-exact")[:, 0].long()

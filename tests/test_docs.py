@@ -28,7 +28,13 @@ def test_every_command_shows_examples():
     "page",
     [
         "docs/methods/msp.md",
+        "docs/methods/ae.md",
+        "docs/methods/msp-crf.md",
+        "docs/methods/standardized-maxlogit.md",
+        "docs/methods/mahalanobis.md",
+        "docs/methods/knn.md",
         "docs/methods/mcdropout.md",
+        "docs/methods/ensemble.md",
         "docs/methods/direct-prediction.md",
         "docs/methods/jungo.md",
         "docs/methods/kwon.md",

@@ -31,15 +31,16 @@ def cosine_distance(real: Tensor, synthesized: Tensor, size: tuple[int, int]) ->
     return 1 - F.interpolate(similarity[None, None], size, mode="bilinear", align_corners=False)[0, 0]
 
 
-def gated(distance: Tensor, confidence: Tensor, t: float) -> Tensor:
+def gated(distance: Tensor, confidence: Tensor, t: float, sure: Tensor | None = None) -> Tensor:
     """The post-processing of Section 3.3: where p > t, 1 - p in place of the distance.
 
     Args:
         distance: float32 (H, W).
         confidence: float32 (H, W), p, the maximum softmax probability.
         t: the threshold; at 1 the distance stands everywhere.
+        sure: float32 (H, W), what stands in place of 1 - p. Not published.
     """
-    return torch.where(confidence > t, 1 - confidence, distance)
+    return torch.where(confidence > t, 1 - confidence if sure is None else sure, distance)
 
 
 def product(distance: Tensor, confidence: Tensor) -> Tensor:

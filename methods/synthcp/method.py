@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from segalarm.benchmark.interfaces import (
     Config,
     Context,
@@ -31,9 +31,11 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
+from segalarm.methods.features import published_scales
 from segalarm.methods.synthcp import comparison, synthesis
 from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
 from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head, Images
+from segalarm.methods.synthcp.gate import Alarm, make_alarm, squeezed
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, cgan
 from torch import Tensor
 
@@ -46,6 +48,8 @@ class SynthCPConfig(Config):
         layer, scales: the features of Eq. 9, see `Features`.
         t: threshold of the post-processing with MSP (Section 3.3; Table 4).
         fusion: how MSP joins Eq. 9: "gate" as published, with `t`, or "product" (`anomaly.product`).
+        gate_with: the alarm that the gate lets speak where p > t, see `gate.squeezed`; "msp" as published.
+        gate_options: hyper-parameters of that alarm.
         reduce: compare x̂ with an image that holds no more detail than x̂ (`anomaly.reduced`). Not published;
             costs one more segmentation of an image.
         head: what the comparison network is trained for: "joint", or "image" or "pixel" alone.
@@ -57,9 +61,27 @@ class SynthCPConfig(Config):
     scales: tuple[int, ...] = ()
     t: float = Field(0.999, ge=0, le=1)
     fusion: Literal["gate", "product"] = "gate"
+    gate_with: Alarm = "msp"
+    gate_options: dict[str, Any] = Field(default_factory=dict)
     reduce: bool = False
     head: Head = "joint"
     comparison: ComparisonConfig = ComparisonConfig()
+
+    @model_validator(mode="after")
+    def _has_a_gate(self) -> SynthCPConfig:
+        if self.gate_with != "msp" and self.fusion != "gate":
+            raise ValueError(f"gate_with={self.gate_with} is for fusion=gate, not fusion={self.fusion}")
+        self.alarm()
+        return self
+
+    @property
+    def features(self) -> Features:
+        """Those of Eq. 9."""
+        return Features(self.layer, self.scales)
+
+    def alarm(self) -> Method | None:
+        """The alarm behind the gate; None for MSP."""
+        return make_alarm(self.gate_with, self.gate_options, self.features)
 
 
 class SynthCP(Method):
@@ -71,14 +93,19 @@ class SynthCP(Method):
     def __init__(self, config: SynthCPConfig, task: Task) -> None:
         super().__init__(config, task)
         self._network: ComparisonNetwork | None = None
+        self._alarm = config.alarm() if task is Task.ANOMALY else None
+        learns = self._alarm is not None and self._alarm.fit_on() is not FitOn.NOTHING
+        self._learner = self._alarm if learns else None
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
         """The published schedules, or sizes for two cores."""
-        streets = preset is Preset.FULL and dataset.name.startswith("streethazards")
-        scales = {"scales": (300, 375, 450, 525, 600)} if streets else {}
         seen = comparison.defaults(preset, protocol, dataset)
-        return {"cgan": synthesis.defaults(preset, dataset), **scales, "comparison": seen}
+        return {
+            "cgan": synthesis.defaults(preset, dataset),
+            "scales": published_scales(preset, dataset),
+            "comparison": seen,
+        }
 
     @classmethod
     def configurations(cls, task: Task) -> dict[str, Sequence[Any]]:
@@ -89,36 +116,45 @@ class SynthCP(Method):
 
     def needs(self) -> Needs:
         """Features of the real image for Eq. 9; probabilities for the comparison network."""
-        if self.task is Task.ANOMALY:
-            return Needs() if self.config.reduce else Needs(features=frozenset({self._features}))
-        return Needs(probabilities=True)
+        if self.task is not Task.ANOMALY:
+            return Needs(probabilities=True)
+        own = Needs() if self.config.reduce else Needs(features=frozenset({self.config.features}))
+        return own | self._alarm.needs() if self._alarm else own
 
     def fit_needs(self) -> Needs:
-        """The comparison network's input."""
-        return Needs(probabilities=self.task is not Task.ANOMALY)
+        """The comparison network's input, or what the gate's alarm learns from."""
+        if self.task is not Task.ANOMALY:
+            return Needs(probabilities=True)
+        return self._learner.fit_needs() if self._learner else Needs()
 
     def fit_on(self) -> FitOn:
         """Eq. 9 needs a cGAN, which needs labels alone; predictors of failure need real failures."""
-        return FitOn.LABELS if self.task is Task.ANOMALY else FitOn.OUT_OF_FOLD
+        if self.task is not Task.ANOMALY:
+            return FitOn.OUT_OF_FOLD
+        return self._learner.fit_on() if self._learner else FitOn.LABELS
 
     def fit_key(self) -> dict[str, Any]:
         """The image and the pixel task share a joint network, and all thresholds of Table 4 one cGAN."""
         cgan_config = self.config.cgan.model_dump(mode="json")
         if self.task is Task.ANOMALY:
-            return {"cgan": cgan_config}
+            learned = {"gate": self.config.gate_with, **self._learner.fit_key()} if self._learner else {}
+            return {"cgan": cgan_config, **learned}
         network = self.config.comparison.model_dump(mode="json")
         return {"cgan": cgan_config, "comparison": network, "head": self.config.head}
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """A head alone does one of the two failure tasks; Eq. 9 is of photographs."""
+        """A head does one task, Eq. 9 photographs; the gate's alarm may have no meaning."""
         if self.task is Task.ANOMALY and dataset.ndim == 3:
             return "Eq. 9 compares the features of photographs; nothing like it is published for volumes"
-        return comparison.no_part(self.config.head, self.task)
+        absent = self._alarm.skip(dataset) if self._alarm else None
+        return comparison.no_part(self.config.head, self.task) or absent
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Train the cGAN where it is not there yet, and the comparison network."""
+        """Train the cGAN where it is not there yet, and the comparison network or the gate's alarm."""
         key, synthesizer = cgan(self.config.cgan, context)
         if self.task is Task.ANOMALY:
+            if self._learner:
+                self._learner.fit(pairs, context)
             return
         images = self.synthesized(pairs, key, synthesizer, context)
         self._network = comparison.make_network(context.info, self.config.comparison, True, context.seed)
@@ -140,13 +176,17 @@ class SynthCP(Method):
         return Written(made, len(pairs))
 
     def save(self, folder: Path) -> None:
-        """The comparison network; the cGAN is an artifact of its own."""
+        """The comparison network or the gate's alarm; the cGAN is an artifact of its own."""
         if self._network is not None:
             comparison.save(self._network, folder)
+        if self._learner:
+            self._learner.save(folder)
 
     def load(self, folder: Path, context: Context) -> None:
-        """Read the comparison network, and have the cGAN ready."""
+        """Read the comparison network or the gate's alarm, and have the cGAN ready."""
         cgan(self.config.cgan, context)
+        if self._learner:
+            self._learner.load(folder, context)
         if self.task is not Task.ANOMALY:
             self._network = comparison.load(
                 folder, context.info, self.config.comparison, True, context.device
@@ -159,18 +199,14 @@ class SynthCP(Method):
             return [self._anomaly(item, key, synthesizer, context) for item in batch]
         return [self._failure(item, key, synthesizer, context) for item in batch]
 
-    @property
-    def _features(self) -> Features:
-        return Features(self.config.layer, self.config.scales)
-
     def _anomaly(self, item: Item, key: str, synthesizer: Synthesizer, context: Context) -> Scores:
         size = (int(item.view.image.shape[1]), int(item.view.image.shape[2]))
 
         def features_of(image: Tensor) -> Tensor:
             assert context.segmenter is not None
-            needs = Needs(features=frozenset({self._features}))
+            needs = Needs(features=frozenset({self.config.features}))
             found = context.segmenter.predict(image[None], [item.view.key], needs, context.seed)
-            return found[0].features[self._features]
+            return found[0].features[self.config.features]
 
         def compare() -> Tensor:
             made = synthesized_of(item, key, synthesizer).float() / 255
@@ -179,16 +215,30 @@ class SynthCP(Method):
                 image = torch.from_numpy(item.view.image).to(synthesized)
                 real = features_of(reduced(image, (made.shape[1], made.shape[2])))
             else:
-                real = item.prediction.features[self._features]
+                real = item.prediction.features[self.config.features]
             return cosine_distance(real, features_of(synthesized), size)
 
-        distance = item.memo.get(("Eq. 9", key, self._features, self.config.reduce), compare)
+        distance = item.memo.get(("Eq. 9", key, self.config.features, self.config.reduce), compare)
         confidence = item.prediction.confidence
         if self.config.fusion == "product":
             score = product(distance, confidence)
         else:
-            score = gated(distance, confidence, self.config.t)
+            score = gated(distance, confidence, self.config.t, self._sure(item, context))
         return Scores(pixel=score.float().cpu().numpy(), shown=shown(item, key, synthesizer))
+
+    def _sure(self, item: Item, context: Context) -> Tensor | None:
+        """What the gate's alarm says, at the place of 1 - p; None for 1 - p itself."""
+        alarm = self._alarm
+        if alarm is None:
+            return None
+
+        def ask() -> Tensor:
+            pixel = alarm.score([item], context)[0].pixel
+            assert pixel is not None
+            return torch.from_numpy(pixel)
+
+        said = item.memo.get(("gate", self.config.gate_with, str(alarm.config)), ask)
+        return squeezed(said.to(item.prediction.confidence), 1 - self.config.t)
 
     def _failure(self, item: Item, key: str, synthesizer: Synthesizer, context: Context) -> Scores:
         def compare() -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Config, Context, DatasetInfo, Labels, Preset, Sample
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
-from segalarm.methods.labels import one_hot
+from segalarm.methods.labels import one_hot, resized
 from torch import Tensor, nn
 
 WEIGHTS = "vae.safetensors"
@@ -235,13 +235,6 @@ def seen_map(labels: Tensor, size: Size, focus: float | None) -> Tensor:
     return resized(labels[None], size)
 
 
-def resized(labels: Tensor, size: Size) -> Tensor:
-    """int64 (B, *spatial) to (B, *size), by nearest neighbour."""
-    if labels.shape[1:] == size:
-        return labels
-    return F.interpolate(labels[:, None].float(), size, mode="nearest-exact")[:, 0].long()
-
-
 def train_vae(config: VAEConfig, folder: Path, context: Context) -> None:
     """Train on the ground truth of the run's training split and write the VAE below `folder`.
 
@@ -325,7 +318,7 @@ SMALL: dict[str, Any] = {
 }
 MINI: dict[str, Any] = {**SMALL, "steps": 800}
 SMOKE: dict[str, Any] = {"size": 16, "widths": (4, 8), "latent": 4, "batch_size": 2, "steps": 4}
-VOLUMES: dict[str, Any] = {"reconstruction": "dice", "focus": 0.25, "beta": 0.01}
+VOLUMES: dict[str, Any] = {"reconstruction": "dice", "focus": 0.25, "beta": 0.001}
 """Where the VAE of volumes is another."""
 VOLUME_SIZES: dict[Preset, dict[str, Any]] = {
     Preset.FULL: {"size": (128, 128, 128), "widths": (16, 32, 64, 128, 128), "batch_size": 4},

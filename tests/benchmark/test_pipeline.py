@@ -46,6 +46,18 @@ class Watched(ColourSegmenter):
         return found
 
 
+class Seeded(Watched):
+    """Knows its seed, and predicts by it."""
+
+    def fit(self, samples, context):
+        super().fit(samples, context)
+        self.keys.append(f"seed {context.seed}")
+
+    def predict(self, images, keys, needs, seed):
+        drawn = int(self.keys[-1].removeprefix("seed "))
+        return super().predict(images.roll(drawn, 1), keys, needs, seed)
+
+
 class Narrow(Watched):
     """Predicts two classes fewer than there are."""
 
@@ -99,6 +111,22 @@ class Rival(Learner):
     """Another method that shares what `Learner` computes for an image."""
 
 
+class Census(Method):
+    """Notes the members that it is given, and whether the first is the segmenter's own prediction."""
+
+    Config: ClassVar = Config
+
+    def needs(self):
+        return Needs(ensemble=3)
+
+    def score(self, batch, context):
+        for item in batch:
+            members = item.prediction.members
+            own = torch.equal(members[0], item.prediction.probabilities)
+            LOG.append(("members", len(members), own, torch.equal(members[0], members[1])))
+        return [Scores(pixel=-item.prediction.confidence.numpy()) for item in batch]
+
+
 class Faulty(Method):
     Config: ClassVar = Config
 
@@ -127,7 +155,8 @@ def tree(tmp_path_factory):
 def go(tmp_path, tree, monkeypatch):
     """Runs a request on the toy with the plugins above; gives the outcome. `LOG` holds what they saw."""
     plugin = types.ModuleType("watching")
-    vars(plugin).update(Watched=Watched, Narrow=Narrow, Learner=Learner, Rival=Rival, Faulty=Faulty)
+    for kind in (Watched, Seeded, Narrow, Learner, Rival, Census, Faulty):
+        setattr(plugin, kind.__name__, kind)
     monkeypatch.setitem(sys.modules, "watching", plugin)
     registry = load_registry()
 
@@ -138,8 +167,9 @@ def go(tmp_path, tree, monkeypatch):
     tasks = (Task.ANOMALY, Task.PIXEL_FAILURE)
     for name, target in (("watched", "Watched"), ("other", "Watched"), ("narrow", "Narrow")):
         add("segmenters", name, target)
-    for name in ("learner", "rival", "faulty"):
-        add("methods", name, name.title(), tasks=tasks, trains=name != "faulty")
+    add("segmenters", "seeded", "Seeded")
+    for name in ("learner", "rival", "census", "faulty"):
+        add("methods", name, name.title(), tasks=tasks, trains=name in ("learner", "rival"))
     add("methods", "gone", "Missing", tasks=tasks)
 
     def call(*methods, only_describe=None, **more):
@@ -260,6 +290,39 @@ def test_segmenters_of_different_classes_are_refused(go):
     assert "'narrow' predicts 11 classes" in outcome.cells[1].reason
 
 
+def test_an_ensemble_is_segmenters_of_the_seeds_after_the_tested_ones(go):
+    outcome = go("census", "msp", segmenters=("seeded",), seeds=(3,))
+    assert [cell.state for cell in outcome.cells] == ["ok", "ok"]
+    assert seen("train") == [(6, 3), (6, 4), (6, 5)]
+    assert seen("members") == [(3, True, False)] * 4
+    assert outcome.cells[0].fit_seconds is not None
+
+
+def test_a_run_of_a_members_seed_finds_it_trained(go):
+    go("census", segmenters=("seeded",))
+    go("msp", segmenters=("seeded",), seeds=(2,))
+    assert seen("train") == []
+    go("census", segmenters=("seeded",), seeds=(1,))
+    assert seen("train") == [(6, 3)]
+
+
+def test_members_are_listed_before_they_are_trained(go):
+    lines = []
+    go("msp", segmenters=("seeded",), seeds=(1,))
+    go("census", segmenters=("seeded",), only_describe=lines.append)
+    text = "\n".join(lines)
+    assert "to make  segmenter seeded\n" in text
+    assert "cached   segmenter seeded of seed 1" in text
+    assert "to make  segmenter seeded of seed 2" in text
+
+
+def test_a_checkpoint_has_no_other_seeds(go, tmp_path):
+    (tmp_path / "weights").write_text("")
+    outcome = go("census", checkpoint=tmp_path / "weights", only_describe=LOG.append)
+    assert states(outcome) == {("census", 0): "skipped"}
+    assert "several seeds, but --checkpoint gives one" in outcome.cells[0].reason
+
+
 def test_precision_makes_another_record(go):
     go("msp")
     assert states(go("msp")) == {("msp", 0): "cached"}
@@ -321,6 +384,8 @@ def test_a_need_that_the_segmenter_lacks_is_a_skip(go, monkeypatch):
     outcome = go("maxlogit", "msp")
     assert states(outcome) == {("maxlogit", 0): "skipped", ("msp", 0): "ok"}
     assert outcome.cells[0].reason == "no logits here"
+    monkeypatch.setattr(Watched, "lacks", lambda self, needs: None)
+    assert states(go("maxlogit", "msp")) == {("maxlogit", 0): "ok", ("msp", 0): "cached"}
 
 
 def test_a_dry_run_lists_folds_and_predictions(go):

@@ -1,6 +1,7 @@
 """SynthCP: Eq. 9 and its gate, the comparison network, what it learns from."""
 
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import torch.nn.functional as F
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     VOID,
+    FitOn,
     Item,
+    Needs,
     Pair,
     Pairs,
     Prediction,
@@ -23,6 +26,7 @@ from segalarm.benchmark.interfaces import (
 from segalarm.benchmark.request import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
+from segalarm.methods.entropy import Entropy
 from segalarm.methods.labels import one_hot
 from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
 from segalarm.methods.synthcp.comparison import (
@@ -32,6 +36,7 @@ from segalarm.methods.synthcp.comparison import (
     ComparisonNetwork,
     losses,
 )
+from segalarm.methods.synthcp.gate import Alarm, squeezed
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, linear_decay
 from segalarm.tests.reference import fill, needs_reference, vectors
@@ -68,6 +73,68 @@ def test_the_gate_trusts_a_confidence_above_the_threshold():
     distance, p = torch.tensor([[0.7, 0.7, 0.7]]), torch.tensor([[0.5, 0.9, 0.95]])
     torch.testing.assert_close(gated(distance, p, 0.9), torch.tensor([[0.7, 0.7, 0.05]]))
     torch.testing.assert_close(gated(distance, p, 1.0), distance)
+
+
+def test_another_alarm_orders_what_the_gate_trusts_below_its_published_range():
+    p, t = torch.tensor([[0.5, 0.95, 0.99]]), 0.9
+    alarm = squeezed(torch.tensor([[7.0, -30.0, 4000.0]]), 1 - t)
+    found = gated(torch.tensor([[0.7, 0.7, 0.7]]), p, t, alarm)[0]
+    assert found[0] == 0.7
+    assert 0 < found[1] < found[2] < 1 - t
+
+
+def test_any_score_is_squeezed_without_a_change_of_order():
+    scores = torch.cat([-torch.logspace(4, -4, 50), torch.zeros(1), torch.logspace(-4, 4, 50)])
+    found = squeezed(scores, 0.001)
+    assert (found.diff() > 0).all()
+    assert found.min() > 0
+    assert found.max() < 0.001
+
+
+@pytest.mark.parametrize("name", get_args(Alarm))
+def test_a_gates_alarm_is_asked_for_what_it_needs(name):
+    """It needs, learns from and depends on what the alarm alone does, beside Eq. 9's own."""
+    method = SynthCP(SynthCP.Config(gate_with=name, layer="deep"), Task.ANOMALY)
+    plain = SynthCP(SynthCP.Config(layer="deep"), Task.ANOMALY)
+    alarm = method.config.alarm()
+    if alarm is None:
+        assert name == "msp"
+        return
+    assert method.needs() == plain.needs() | alarm.needs()
+    assert len(method.needs().features) == 1
+    learns = alarm.fit_on() is not FitOn.NOTHING
+    assert method.fit_on() is (alarm.fit_on() if learns else FitOn.LABELS)
+    assert method.fit_needs() == (alarm.fit_needs() if learns else Needs())
+    assert (method.fit_key() == plain.fit_key()) is not learns
+
+
+def test_the_gate_asks_the_alarm_once_for_all_thresholds(monkeypatch):
+    asked = []
+    score = Entropy.score
+    monkeypatch.setattr(Entropy, "score", lambda *given: asked.append(1) or score(*given))
+    probabilities = torch.softmax(torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(0)), 0)
+    confidence, labels = probabilities.max(0)
+    prediction = Prediction(labels, confidence, None, probabilities)
+    item = Item(View("a", np.zeros((3, 4, 5), np.float32)), prediction)
+    entropy = torch.special.entr(probabilities).sum(0)
+    for t in (0.2, 0.4):
+        method = SynthCP(SynthCP.Config(gate_with="entropy", t=t), Task.ANOMALY)
+        torch.testing.assert_close(method._sure(item, None), squeezed(entropy, 1 - t))
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"gate_with": "knn", "gate_options": {"kk": 1}}, r"synthcp: knn\.kk: Extra inputs"),
+        ({"gate_with": "ensemble", "gate_options": {"members": 1}}, r"synthcp: ensemble\.members: .* 2"),
+        ({"gate_with": "knn", "fusion": "product"}, "for fusion=gate, not fusion=product"),
+        ({"gate_options": {"k": 1}}, "msp has no hyper-parameters"),
+    ],
+)
+def test_a_gate_that_cannot_be_is_one_clear_error(options, message):
+    with pytest.raises(BenchError, match=message):
+        configure(SynthCP, "synthcp", options, Preset.SMALL, Protocol.OFFICIAL, StreetHazards.info)
 
 
 def test_the_product_needs_doubt_and_difference():

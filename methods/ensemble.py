@@ -1,0 +1,71 @@
+"""Deep ensembles (Lakshminarayanan, Pritzel and Blundell, NeurIPS 2017): segmenters of several seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from segalarm.benchmark.interfaces import (
+    Config,
+    Context,
+    DatasetInfo,
+    Item,
+    Method,
+    MonteCarlo,
+    Needs,
+    Preset,
+    Protocol,
+    Scores,
+)
+from segalarm.methods.mcdropout import uncertainty
+from torch import Tensor
+
+
+class EnsembleConfig(Config):
+    """Hyper-parameters.
+
+    Attributes:
+        members: segmenters, the tested one among them.
+        statistic: what is read of their predictions, see `uncertainty`.
+    """
+
+    members: int = Field(3, ge=2)
+    statistic: Literal["entropy", "mutual-information", "variance"] = "entropy"
+
+
+class Ensemble(Method):
+    """Score a pixel by the uncertainty over members.
+
+    The errors that it is judged by are those of the tested segmenter alone.
+    """
+
+    Config = EnsembleConfig
+    config: EnsembleConfig
+
+    @classmethod
+    def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+        """The fewest that are an ensemble, in tests."""
+        return {"members": 2} if preset is Preset.SMOKE else {}
+
+    def needs(self) -> Needs:
+        """The members."""
+        return Needs(ensemble=self.config.members)
+
+    def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
+        """Read the configured statistic; the mean probability of the label is the confidence."""
+        scores = []
+        for item in batch:
+            assert item.prediction.members is not None
+            found = averaged(item.prediction.members[: self.config.members])
+            pixel = uncertainty(found.mean, found, self.config.statistic)
+            right = found.mean.gather(0, item.prediction.labels[None])[0]
+            scores.append(Scores(pixel=pixel, confidence=right.clamp(0, 1).cpu().numpy()))
+        return scores
+
+
+def averaged(members: Tensor) -> MonteCarlo:
+    """The members' statistics, as if each were a stochastic pass. float32 (M, L, *spatial)."""
+    entropy = torch.special.entr(members).sum(dim=1).mean(dim=0)
+    return MonteCarlo(len(members), members.mean(dim=0), entropy, members.square().mean(dim=0))

@@ -1,0 +1,99 @@
+"""MSP after a dense CRF, a row of the paper's Table 3 (Hendrycks et al., arXiv:1911.11132)."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.interfaces import (
+    Config,
+    Context,
+    DatasetInfo,
+    Float32,
+    Item,
+    Method,
+    Needs,
+    Preset,
+    Protocol,
+    Scores,
+    Task,
+)
+from segalarm.methods.dense_crf import refined
+
+
+class MSPCRFConfig(Config):
+    """Hyper-parameters, see `refined`."""
+
+    iterations: int = Field(100, ge=1)
+    spatial: float = Field(10.0, gt=0)
+    channel: float = Field(13.0, gt=0)
+    compatibility: float = Field(10.0, ge=0)
+
+
+class MSPCRF(Method):
+    """Score a pixel by 1 - q, q the maximum probability after the CRF."""
+
+    Config = MSPCRFConfig
+    config: MSPCRFConfig
+
+    def __init__(self, config: MSPCRFConfig, task: Task) -> None:
+        super().__init__(config, task)
+        self._pool: ProcessPoolExecutor | None = None
+
+    @classmethod
+    def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+        """As published, but for tests."""
+        return {"iterations": 5} if preset is Preset.SMOKE else {}
+
+    def needs(self) -> Needs:
+        """The softmax."""
+        return Needs(probabilities=True)
+
+    def skip(self, dataset: DatasetInfo) -> str | None:
+        """The CRF is an extra, built from source."""
+        if importlib.util.find_spec("pydensecrf") is None:
+            return (
+                "msp-crf needs pydensecrf2, which is not installed: pip install 'segalarm[crf]' (it is built "
+                "from source and needs a C++ compiler)"
+            )
+        return None
+
+    def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
+        """Refine the images of a batch at once, a process each.
+
+        Raises:
+            BenchError: a process was killed.
+        """
+        if self._pool is None:
+            # Fresh processes: one that is forked from a program with torch's threads may hang.
+            start = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(os.cpu_count(), mp_context=start)
+        maps = []
+        for item in batch:
+            assert item.prediction.probabilities is not None
+            maps.append(item.prediction.probabilities.cpu().numpy())
+        refine = partial(refined, **self.config.model_dump())
+        try:
+            return [Scores(pixel=doubt(found)) for found in self._pool.map(refine, maps)]
+        except BrokenProcessPool as error:
+            raise BenchError(
+                "msp-crf: a process of the CRF was killed, probably for want of memory: use smaller images"
+            ) from error
+
+
+def doubt(probabilities: Float32) -> Float32:
+    """1 - the maximum over classes, as the sum of the others: after the CRF most maxima round to 1.
+
+    float32 (L, H, W) to (H, W).
+    """
+    found: Float32 = np.sort(probabilities, axis=0)[:-1].sum(axis=0)
+    return found

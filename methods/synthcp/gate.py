@@ -1,0 +1,71 @@
+"""Which alarm speaks in place of Eq. 9 where the segmenter is sure (Section 3.3); MSP as published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from pydantic import ValidationError
+from segalarm.benchmark.interfaces import Features, Method, Task
+from segalarm.methods.energy import Energy
+from segalarm.methods.ensemble import Ensemble
+from segalarm.methods.entropy import Entropy
+from segalarm.methods.knn import KNN
+from segalarm.methods.mahalanobis import Mahalanobis
+from segalarm.methods.maxlogit import MaxLogit
+from segalarm.methods.mcdropout import MCDropout
+from segalarm.methods.msp_crf import MSPCRF
+from segalarm.methods.standardized_maxlogit import StandardizedMaxLogit
+from torch import Tensor
+
+Alarm = Literal[
+    "msp",
+    "entropy",
+    "maxlogit",
+    "energy",
+    "msp-crf",
+    "mcdropout",
+    "ensemble",
+    "standardized-maxlogit",
+    "mahalanobis",
+    "knn",
+]
+KINDS: dict[str, type[Method]] = dict(
+    zip(
+        get_args(Alarm)[1:],
+        (Entropy, MaxLogit, Energy, MSPCRF, MCDropout, Ensemble, StandardizedMaxLogit, Mahalanobis, KNN),
+        strict=True,
+    )
+)
+
+
+def make_alarm(name: Alarm, options: Mapping[str, Any], features: Features) -> Method | None:
+    """The alarm of a name; None for "msp", which is the prediction's own confidence.
+
+    Args:
+        options: of its hyper-parameters; the others have the values of its class.
+        features: those of Eq. 9, which an alarm on features takes too.
+
+    Raises:
+        ValueError: an option is unknown or out of range.
+    """
+    if name == "msp":
+        if options:
+            raise ValueError("msp has no hyper-parameters")
+        return None
+    kind = KINDS[name]
+    own = {key: value for key, value in vars(features).items() if key in kind.Config.model_fields}
+    try:
+        return kind(kind.Config(**(own | dict(options))), Task.ANOMALY)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"{name}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def squeezed(score: Tensor, limit: float) -> Tensor:
+    """Any alarm's score s, brought monotonically into (0, limit): limit · (1 + s / (1 + |s|)) / 2.
+
+    Above the threshold t, 1 - p lies in (0, 1 - t): a pixel that the segmenter is sure of stays below nearly
+    all that Eq. 9 judges, and the alarm orders those pixels among themselves.
+    """
+    return limit * (1 + score / (1 + score.abs())) / 2
