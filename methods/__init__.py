@@ -110,3 +110,18 @@ def register_methods(register: Register) -> None:
         trains=True,
         ndims=(2, 3),
     )
+    register(
+        "synthcp-vae",
+        "segalarm.methods.synthcp_vae:SynthCPVAE",
+        summary="Mean of the qualities that SynthCP and VAE alarm predict",
+        tasks=(Task.IMAGE_FAILURE,),
+        trains=True,
+        ndims=(2, 3),
+    )
+    register(
+        "ensemble-agreement",
+        "segalarm.methods.ensemble_agreement:EnsembleAgreement",
+        summary="Quality from how well the segmentations of an ensemble's members overlap, untrained",
+        tasks=(Task.IMAGE_FAILURE,),
+        ndims=(2, 3),
+    )

@@ -38,6 +38,8 @@ def test_every_command_shows_examples():
         "docs/methods/direct-prediction.md",
         "docs/methods/jungo.md",
         "docs/methods/kwon.md",
+        "docs/methods/synthcp-vae.md",
+        "docs/methods/ensemble-agreement.md",
         "methods/vae_alarm/README.md",
         "methods/synthcp/README.md",
     ],

@@ -19,7 +19,7 @@ def test_a_run_that_is_killed_anywhere_ends_with_the_same_numbers(undisturbed, t
         "a segmenter's training": "unfinished/segmenter-*/train lite0/checkpoint.pt",
         "a fold's prediction": "unfinished/predictions-*/artifact/*.npy",
         "the cGAN's training": "unfinished/cgan-*/train cgan/checkpoint.pt",
-        "the comparison network's training": "unfinished/method-synthcp-*/train comparison*/checkpoint.pt",
+        "the comparison network's training": "unfinished/comparison-*/train comparison*/checkpoint.pt",
         "scoring": "artifacts/method-synthcp/*/artifact.json",
     }
     made = set()
@@ -43,7 +43,14 @@ def test_two_runs_at_once_make_each_stage_once(undisturbed, tmp_path):
     assert results(tmp_path) == undisturbed
     artifacts = list(tmp_path.glob("artifacts/*/*/artifact.json"))
     kinds = sorted(json.loads(file.read_text())["kind"] for file in artifacts)
-    assert kinds == ["cgan", "method-synthcp", "predictions", *["segmenter"] * 5, "synthesized"]
+    assert kinds == [
+        "cgan",
+        "comparison",
+        "method-synthcp",
+        "predictions",
+        *["segmenter"] * 5,
+        "synthesized",
+    ]
     trained = sum(
         output.count("train cgan: 1 of 40") + output.count("train cgan: 40 of 40") for output in outputs
     )

@@ -1,5 +1,6 @@
 """Volumes for tests of methods: an organ that holds a tumour, segmented well or badly."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -111,7 +112,8 @@ def context(folder, count=8):
         if key not in made:
             made[key] = folder / f"{name}-{len(made)}"
             made[key].mkdir()
-            build(made[key], found)
+            scratch = folder / "unfinished" / made[key].name
+            build(made[key], replace(found, workspace=scratch, seed=seed))
         return made[key]
 
     found = Context(

@@ -386,6 +386,15 @@ def _network(info: DatasetInfo, config: ComparisonConfig, synthesized: bool) -> 
     return ComparisonNetwork(len(info.classes), config, synthesized, info.ndim, info.channels)
 
 
+def write(
+    config: ComparisonConfig, head: Head, pairs: Pairs, synthesized: Images, folder: Path, context: Context
+) -> None:
+    """Train a network with synthesized images, and write its weights below `folder`."""
+    network = make_network(context.info, config, True, context.seed)
+    fit(network, config, head, pairs, synthesized, context)
+    save(network, folder)
+
+
 def save(network: ComparisonNetwork, folder: Path) -> None:
     """Write the weights below `folder`."""
     save_weights(network, folder / WEIGHTS)

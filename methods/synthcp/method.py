@@ -162,8 +162,16 @@ class SynthCP(Method):
         if self._network is not None:
             return
         images = self.synthesized(pairs, key, synthesizer, context)
-        self._network = comparison.make_network(context.info, self.config.comparison, True, context.seed)
-        comparison.fit(self._network, self.config.comparison, self.config.head, pairs, images, context)
+        config = self.config.comparison
+        # An artifact, since other methods build on this one.
+        made = context.artifact(
+            "comparison",
+            config,
+            partial(comparison.write, config, self.config.head, pairs, images),
+            seed=context.seed,
+            inputs=[pairs.key, key, str(self.fit_key())],
+        )
+        self._network = comparison.load(made, context.info, config, True, context.device)
 
     def synthesized(self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context) -> Images:
         """x̂ of every pair's prediction, uint8 (C, *size) each.

@@ -318,7 +318,7 @@ SMALL: dict[str, Any] = {
 }
 MINI: dict[str, Any] = {**SMALL, "steps": 800}
 SMOKE: dict[str, Any] = {"size": 16, "widths": (4, 8), "latent": 4, "batch_size": 2, "steps": 4}
-VOLUMES: dict[str, Any] = {"reconstruction": "dice", "focus": 0.25, "beta": 0.01}
+VOLUMES: dict[str, Any] = {"reconstruction": "dice", "focus": 0.25, "beta": 0.001}
 """Where the VAE of volumes is another."""
 VOLUME_SIZES: dict[Preset, dict[str, Any]] = {
     Preset.FULL: {"size": (128, 128, 128), "widths": (16, 32, 64, 128, 128), "batch_size": 4},
