@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from segalarm.benchmark.interfaces import (
     Config,
     Context,
@@ -93,10 +92,12 @@ class SynthCPVAE(Method):
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """The mean of both, with what SynthCP shows."""
         answers = zip(self.synthcp.score(batch, context), self.vae_alarm.score(batch, context), strict=True)
-        return [
-            Scores(quality=np.mean([one.quality, other.quality], axis=0), shown=one.shown)
-            for one, other in answers
-        ]
+        found = []
+        for one, other in answers:
+            assert one.quality is not None
+            assert other.quality is not None
+            found.append(Scores(quality=(one.quality + other.quality) / 2, shown=one.shown))
+        return found
 
     def _parts(self) -> dict[str, Method]:
         return {"synthcp": self.synthcp, "vae-alarm": self.vae_alarm}
