@@ -67,7 +67,7 @@ def test_it_trains_and_gives_what_every_alarm_needs(tmp_path, kind):
     assert found.logits.shape == found.monte_carlo[2].mean.shape == (classes, *SIZE)
     torch.testing.assert_close(found.probabilities.sum(0), torch.ones(SIZE))
     assert len(found.branch) == len(kind.branch)
-    assert not torch.equal(found.monte_carlo[2].mean, found.probabilities)
+    assert not torch.equal(found.monte_carlo[2].logits, found.logits)
     if kind not in (PSPNet, PSPNet101, FCN8s, DeepLabV2):
         rebuilt = segmenter._network.decode_head.conv_seg(found.features[wanted][None])
         rebuilt = F.interpolate(rebuilt, SIZE, mode="bilinear", align_corners=True)[0]
