@@ -1,0 +1,87 @@
+"""Alarms at the true size, 720 x 1280: memory over the number of frames, seconds a frame.
+
+pytest -m slow -s tests/benchmarks/test_anomaly_cost.py
+
+The small segmenter; training is cut to a few steps, which only saves time. Other numbers of frames:
+BENCH_FRAMES="20 60".
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from segalarm.datasets import generated
+from segalarm.tests.benchmarks.memory import bench_peak
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux' /proc"),
+]
+FEW, MANY = map(int, os.environ.get("BENCH_FRAMES", "40 200").split())
+SHAPES = 4
+"""Frames of a split that are generated; the others are links to them, and are read like them."""
+METHODS = "msp,entropy,maxlogit,energy,ae,standardized-maxlogit,mahalanobis,knn,mcdropout,ensemble,synthcp"
+SETTINGS = (
+    "lite0.steps=6",
+    "ae.steps=6",
+    "synthcp.cgan.steps=6",
+    "ensemble.members=2",
+    "mcdropout.passes=4",
+    "knn.patches=1000",
+)
+
+
+def lay_out(folder, frames):
+    """A StreetHazards tree of so many frames to train on, and so many to test."""
+    splits = {"train": SHAPES, "validation": 1, "test": SHAPES}
+    generated.write_streethazards(folder, generated.Recipe(splits, (720, 1280), 0))
+    for split in ("train", "test"):
+        images = sorted((folder / split / "images").rglob("*.png"))
+        images = [image for image in images if "validation" not in image.parts]
+        for number in range(len(images), frames):
+            image = images[number % len(images)]
+            label = Path(str(image).replace("/images/", "/annotations/"))
+            for file in (image, label):
+                os.link(file, file.with_name(f"{1000 + number}.png"))
+    return folder
+
+
+def run(folder, tree, methods, *more):
+    words = ["run", "--method", methods, "--dataset", "streethazards", "--data", tree]
+    words += ["--variant", "generated", "--preset", "small", "--workspace", folder / "workspace"]
+    words += [word for setting in (*SETTINGS, *more) for word in ("--set", setting)]
+    return bench_peak(words, folder / f"{tree.name} frames")
+
+
+def seconds(folder):
+    """Method -> seconds a frame of scoring, its metrics included; "(segmenter)" -> of the shared pass."""
+    found = {}
+    for file in (folder / "workspace" / "records").glob("*.json"):
+        record = json.loads(file.read_text())
+        frames = record["identity"]["n_samples"]
+        found[record["identity"]["method"]] = record["timings"]["score"] / frames
+        found["(segmenter)"] = record["timings"]["predict"] / frames
+    return found
+
+
+def test_memory_does_not_grow_with_the_frames(tmp_path):
+    found = {}
+    for frames in (FEW, MANY):
+        folder = tmp_path / f"of {frames}"
+        folder.mkdir()
+        found[frames] = run(folder, lay_out(folder / f"{frames}", frames), METHODS)
+    for method, cost in sorted(seconds(folder).items()):
+        print(f"{method}: {cost:.2f} s a frame")
+    growth = (found[MANY] - found[FEW]) / (MANY - FEW)
+    print(f"growth {growth / 2**20:.2f} MiB a frame")
+    # One score map of this size is 3.5 MiB.
+    assert growth < 2**20
+
+
+def test_what_the_crf_of_three_frames_costs(tmp_path):
+    pytest.importorskip("pydensecrf")
+    peak = run(tmp_path, lay_out(tmp_path / "3", 3), "msp-crf")
+    print(
+        f"msp-crf: {seconds(tmp_path)['msp-crf']:.0f} s a frame, three at once; peak {peak / 2**30:.2f} GiB"
+    )
