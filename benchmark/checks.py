@@ -49,8 +49,11 @@ from segalarm.benchmark.store import Store
 from torch import Tensor
 
 PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt"})
-TOYS = {Task.ANOMALY: "streethazards", Task.PIXEL_FAILURE: "cityscapes", Task.IMAGE_FAILURE: "cityscapes"}
-"""The data sets in miniature that methods and segmenters of two dimensions are tried on."""
+TOYS = {
+    2: {Task.ANOMALY: "streethazards", Task.PIXEL_FAILURE: "cityscapes", Task.IMAGE_FAILURE: "cityscapes"},
+    3: {Task.PIXEL_FAILURE: "msd-pancreas", Task.IMAGE_FAILURE: "msd-pancreas"},
+}
+"""Number of dimensions -> task -> the data set in miniature that methods and segmenters are tried on."""
 
 
 class NonconformingError(AssertionError):
@@ -104,6 +107,14 @@ def _require(condition: Any, message: str) -> None:
 # Methods ---------------------------------------------------------------------------------------------
 
 
+class _Case(NamedTuple):
+    """What a method is tried on."""
+
+    entry: Entry
+    task: Task
+    ndim: int
+
+
 class _Stage(NamedTuple):
     """A method in place: made for a task, with a segmenter and data to work on."""
 
@@ -119,15 +130,16 @@ class _Stage(NamedTuple):
 
 def _method_checks(entry: Entry) -> Iterator[Check]:
     yield Check("declares what it registers", partial(_check_method_declares, entry))
-    for task in entry.tasks:
-        for protocol in Protocol:
-            where = f"{task}, {protocol}"
-            yield Check(f"scores ({where})", partial(_check_scores, entry, task, protocol))
-        yield Check(f"scores alone as in a batch ({task})", partial(_check_batches, entry, task))
-        yield Check(f"scores twice alike ({task})", partial(_check_repeats, entry, task))
-        yield Check(f"leaves predictions as they are ({task})", partial(_check_leaves, entry, task))
-        if entry.trains:
-            yield Check(f"saves and loads ({task})", partial(_check_method_saves, entry, task))
+    for ndim in entry.ndims:
+        for task in (task for task in entry.tasks if task in TOYS[ndim]):
+            case, where = _Case(entry, task, ndim), f"{task}, volumes" if ndim == 3 else f"{task}"
+            for protocol in Protocol:
+                yield Check(f"scores ({where}, {protocol})", partial(_check_scores, case, protocol))
+            yield Check(f"scores alone as in a batch ({where})", partial(_check_batches, case))
+            yield Check(f"scores twice alike ({where})", partial(_check_repeats, case))
+            yield Check(f"leaves predictions as they are ({where})", partial(_check_leaves, case))
+            if entry.trains:
+                yield Check(f"saves and loads ({where})", partial(_check_method_saves, case))
 
 
 def _check_method_declares(entry: Entry, folder: Path) -> None:
@@ -139,7 +151,8 @@ def _check_method_declares(entry: Entry, folder: Path) -> None:
     for task in entry.tasks:
         for preset in Preset:
             for protocol in Protocol:
-                method = kind(configure(kind, entry.name, {}, preset, protocol, _toy(task).info), task)
+                info = _toy(task, entry.ndims[0]).info
+                method = kind(configure(kind, entry.name, {}, preset, protocol, info), task)
                 fits = fits or method.fit_on() is not FitOn.NOTHING
                 _require(isinstance(method.needs(), Needs), f"{entry.name}.needs() gives no Needs")
     _require(
@@ -149,12 +162,12 @@ def _check_method_declares(entry: Entry, folder: Path) -> None:
     _refuses_unknown_option(kind, entry)
 
 
-def _check_scores(entry: Entry, task: Task, protocol: Protocol, folder: Path) -> None:
-    stage = _fitted(entry, task, folder, protocol)
+def _check_scores(case: _Case, protocol: Protocol, folder: Path) -> None:
+    stage = _fitted(case, folder, protocol)
     found = stage.scores()
     _require(len(found) == len(stage.test), f"{len(stage.test)} images got {len(found)} scores")
     for item, scores in zip(stage.test, found, strict=True):
-        if task is Task.IMAGE_FAILURE:
+        if case.task is Task.IMAGE_FAILURE:
             quality, classes = scores.quality, len(stage.context.info.classes)
             _require(quality is not None, "Scores.quality is missing")
             assert quality is not None
@@ -175,42 +188,43 @@ def _check_scores(entry: Entry, task: Task, protocol: Protocol, folder: Path) ->
             _require(inside.all(), "Scores.confidence leaves [0, 1], so it is no probability")
 
 
-def _check_batches(entry: Entry, task: Task, folder: Path) -> None:
-    stage = _fitted(entry, task, folder)
+def _check_batches(case: _Case, folder: Path) -> None:
+    stage = _fitted(case, folder)
     together = stage.scores()
     alone = [stage.method.score([Item(item.view, item.prediction)], stage.context)[0] for item in stage.test]
     _require_equal(together, alone, 1e-4, "scores depend on how images are batched")
 
 
-def _check_repeats(entry: Entry, task: Task, folder: Path) -> None:
-    stage = _fitted(entry, task, folder)
+def _check_repeats(case: _Case, folder: Path) -> None:
+    stage = _fitted(case, folder)
     first = stage.scores()
     torch.manual_seed(1)
     second = stage.scores()
     _require_equal(first, second, 0.0, "the same images get other scores the second time")
 
 
-def _check_leaves(entry: Entry, task: Task, folder: Path) -> None:
-    stage = _fitted(entry, task, folder)
+def _check_leaves(case: _Case, folder: Path) -> None:
+    stage = _fitted(case, folder)
     before = pickle.dumps([(item.view.image, item.prediction) for item in stage.test])
     stage.scores()
     after = pickle.dumps([(item.view.image, item.prediction) for item in stage.test])
     _require(before == after, "score() changes predictions or images, which other methods read too")
 
 
-def _check_method_saves(entry: Entry, task: Task, folder: Path) -> None:
-    stage = _fitted(entry, task, folder)
+def _check_method_saves(case: _Case, folder: Path) -> None:
+    stage = _fitted(case, folder)
     if stage.method.fit_on() is FitOn.NOTHING:  # a method may train for one task and not for another
         return
     first = stage.scores()
     _no_pickles(folder / "fitted")
-    other = type(stage.method)(stage.method.config, task)
+    other = type(stage.method)(stage.method.config, case.task)
     other.load(folder / "fitted", stage.context)
     _require_equal(first, stage.scores(other), 1e-5, "after save and load scores differ")
 
 
-def _fitted(entry: Entry, task: Task, folder: Path, protocol: Protocol = Protocol.OFFICIAL) -> _Stage:
-    dataset = _toy(task).toy(folder / "toy")
+def _fitted(case: _Case, folder: Path, protocol: Protocol = Protocol.OFFICIAL) -> _Stage:
+    entry, task, ndim = case
+    dataset = _toy(task, ndim).toy(folder / "toy")
     dataset.prepare()
     info = dataset.info
     kind: type[Method] = entry.load()
@@ -437,7 +451,7 @@ def _check_segmenter(entry: Entry, folder: Path) -> None:
     kind = entry.load()
     _require(isinstance(kind, type) and issubclass(kind, Segmenter), f"{entry.target} is no Segmenter")
     _refuses_unknown_option(kind, entry)
-    dataset = _toy(Task.ANOMALY).toy(folder / "toy")
+    dataset = _segmenter_toy(entry).toy(folder / "toy")
     dataset.prepare()
     model = _segmenter(entry, dataset.info)
     model.fit(dataset.samples("train"), _context(dataset, folder, None))
@@ -492,7 +506,7 @@ def _check_segmenter(entry: Entry, folder: Path) -> None:
 
 
 def _check_checkpoint(entry: Entry, folder: Path) -> None:
-    info = _toy(Task.ANOMALY).info
+    info = _segmenter_toy(entry).info
     hostile, other = folder / "hostile.pth", folder / "other.pth"
     hostile.write_bytes(pickle.dumps(_Trap(str(folder / "sprung")), protocol=2))
     torch.save({"state_dict": {"layer.weight": torch.zeros(3)}}, other)
@@ -526,9 +540,13 @@ def _segmenter(entry: Entry, info: DatasetInfo) -> Segmenter:
 # Shared ----------------------------------------------------------------------------------------------
 
 
-def _toy(task: Task) -> type[Dataset]:
-    kind: type[Dataset] = load_registry().get("datasets", TOYS[task]).load()
+def _toy(task: Task, ndim: int) -> type[Dataset]:
+    kind: type[Dataset] = load_registry().get("datasets", TOYS[ndim][task]).load()
     return kind
+
+
+def _segmenter_toy(entry: Entry) -> type[Dataset]:
+    return _toy(next(iter(TOYS[entry.ndims[0]])), entry.ndims[0])
 
 
 def _predict(model: Segmenter, samples: Sequence[Sample], needs: Needs) -> list[Prediction]:

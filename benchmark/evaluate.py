@@ -17,14 +17,14 @@ from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Mask, Proto
 from segalarm.benchmark.metrics import (
     CalibrationState,
     ComponentState,
-    QualityTable,
     RankingState,
     RankingValues,
     RiskValues,
     bootstrap_interval,
     order,
+    per_class_dice,
     per_class_iou,
-    quality_metrics,
+    quality_risk,
     quality_table,
     risk,
 )
@@ -199,50 +199,77 @@ class PixelFailureEvaluator(Evaluator):
 
 
 class ImageFailureEvaluator(Evaluator):
-    """MAE, STD, Pearson and Spearman of predicted against actual IoU a class (Eq. 6; Section 4.1)."""
+    """MAE, STD, Pearson and Spearman of predicted against actual quality a class (Eq. 6; Section 4.1).
+
+    Quality is IoU, in volumes Dice. The classes that the data set scores make the averages; in volumes the
+    other structures have numbers too. Beyond the paper: the area under the risk-coverage curve over images.
+    """
+
+    METRICS: ClassVar = {"MAE": "mae", "STD": "std", "Pearson": "pearson", "Spearman": "spearman"}
 
     def __init__(self, info: DatasetInfo, protocol: Protocol) -> None:
-        self._classes = info.classes
+        self._info = info
         self._protocol = protocol
         self._predicted: dict[str, npt.NDArray[np.float64]] = {}
         self._actual: dict[str, npt.NDArray[np.float64]] = {}
 
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
-        """Note the sample's predicted and actual IoU; the protocol says which classes count."""
-        quality = scores.quality
-        if quality is None or np.shape(quality) != (len(self._classes),) or not np.isfinite(quality).all():
+        """Note the sample's predicted and actual quality."""
+        quality, classes = scores.quality, len(self._info.classes)
+        if quality is None or np.shape(quality) != (classes,) or not np.isfinite(quality).all():
             raise BenchError(
                 f"sample '{sample.key}': the method must predict a finite IoU for each of "
-                f"{len(self._classes)} classes, got {quality!r}"
+                f"{classes} classes, got {quality!r}"
             )
         self._predicted[sample.key] = np.asarray(quality, np.float64)
-        self._actual[sample.key] = per_class_iou(
-            prediction, sample.truth.scored, len(self._classes), VOID, absent=self._protocol.value
-        )
+        self._actual[sample.key] = self._quality(prediction, sample.truth.scored)
+
+    def _quality(self, prediction: Labels, label: Labels) -> npt.NDArray[np.float64]:
+        """(L,), NaN where a class does not count: in photographs the protocol says which do."""
+        classes = len(self._info.classes)
+        if self._info.ndim == 3:
+            found = per_class_dice(prediction, label, classes, VOID)
+            found[0] = math.nan
+            return found
+        return per_class_iou(prediction, label, classes, VOID, absent=self._protocol.value)
 
     def result(self) -> Evaluation:
-        """Each metric per class over images, then averaged over classes."""
+        """Each metric per class over images, then averaged over the classes that the data set scores."""
         keys = sorted(self._actual)
         if not keys:
             raise BenchError("no test image was scored")
         predicted = np.stack([self._predicted[key] for key in keys])
         actual = np.stack([self._actual[key] for key in keys])
-        overall = quality_metrics(predicted, actual)
+        info = self._info
+        shown = [number for number in range(len(info.classes)) if info.ndim == 2 or number > 0]
         table = quality_table(predicted, actual)
-        names = {"MAE": "mae", "STD": "std", "Pearson": "pearson", "Spearman": "spearman"}
+        per_class = {
+            name: {info.classes[n]: float(getattr(table, attribute)[n]) for n in shown}
+            for name, attribute in self.METRICS.items()
+        }
+        risks = [quality_risk(predicted[:, n], actual[:, n]) for n in shown]
+        per_class["AURC"] = {info.classes[n]: each.aurc for n, each in zip(shown, risks, strict=True)}
+        counting = info.scored or info.classes
+        overall = {name: _mean_defined(values[cls] for cls in counting) for name, values in per_class.items()}
+        scored = [n for n in shown if info.classes[n] in counting]
+        counts = {"images": len(keys), "classes_scored": int((table.images[scored] > 0).sum())}
+        if info.ndim == 3:
+            counts |= {f"without {info.classes[n]}": int(len(keys) - table.images[n]) for n in shown}
         return Evaluation(
-            metrics={"per-class": {name: getattr(overall, attribute) for name, attribute in names.items()}},
-            per_class={name: self._by_class(table, attribute) for name, attribute in names.items()},
-            per_image={key: self._image(predicted[row], actual[row]) for row, key in enumerate(keys)},
-            counts={"images": len(keys), "classes_scored": int((table.images > 0).sum())},
+            metrics={"per-class": overall},
+            per_class=per_class,
+            per_image={
+                key: {f"predicted {info.classes[n]}": float(predicted[row, n]) for n in shown}
+                | {f"actual {info.classes[n]}": float(actual[row, n]) for n in shown}
+                for row, key in enumerate(keys)
+            },
+            counts=counts,
         )
 
-    def _by_class(self, table: QualityTable, attribute: str) -> Values:
-        return dict(zip(self._classes, map(float, getattr(table, attribute)), strict=True))
 
-    def _image(self, predicted: npt.NDArray[np.float64], actual: npt.NDArray[np.float64]) -> Values:
-        values = {f"predicted {c}": float(v) for c, v in zip(self._classes, predicted, strict=True)}
-        return values | {f"actual {c}": float(v) for c, v in zip(self._classes, actual, strict=True)}
+def _mean_defined(values: Iterable[float]) -> float:
+    defined = [value for value in values if not math.isnan(value)]
+    return math.fsum(defined) / len(defined) if defined else math.nan
 
 
 def pixel_scores(sample: Sample, scores: Scores) -> npt.NDArray[np.float32]:

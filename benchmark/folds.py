@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Needs, Pair, Pairs, Prediction, Sample, Segmenter
-from segalarm.benchmark.loading import load_batches, to_batch
+from segalarm.benchmark.loading import Slice, load_batches, to_batch
 
 FOLDS = 4
 INDEX = "index.json"
@@ -31,21 +31,6 @@ def bounds(count: int, folds: int = FOLDS) -> list[tuple[int, int]]:
     if count < folds:
         raise BenchError(f"{count} training samples cannot be split into {folds} folds: one would be empty")
     return [(k * count // folds, (k + 1) * count // folds) for k in range(folds)]
-
-
-class Slice(Sequence[Sample]):
-    """The samples of some rows of a sequence; each indexing gives a fresh sample."""
-
-    def __init__(self, samples: Sequence[Sample], rows: Sequence[int]) -> None:
-        self._samples = samples
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        rows = self._rows[index]
-        return Slice(self._samples, rows) if isinstance(index, slice) else self._samples[rows]
 
 
 def kept_and_left_out(samples: Sequence[Sample], fold: int) -> tuple[Slice, Slice]:
@@ -75,7 +60,9 @@ def write_predictions(
     """
     number = start
     keys = []
-    for batch in load_batches(batches, 4, 0):
+    # Volumes are too large for more than one at a time.
+    size = 1 if segmenter.dataset.ndim == 3 else 4
+    for batch in load_batches(batches, size, 0):
         found = segmenter.predict(to_batch(batch, device), [sample.key for sample in batch], needs, seed)
         for sample, prediction in zip(batch, found, strict=True):
             for name, kind in _STORED.items():

@@ -77,6 +77,21 @@ def ahead(
         yield result
 
 
+class Slice(Sequence[Sample]):
+    """The samples of some rows of a sequence; each indexing gives a fresh sample."""
+
+    def __init__(self, samples: Sequence[Sample], rows: Sequence[int]) -> None:
+        self._samples = samples
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        rows = self._rows[index]
+        return Slice(self._samples, rows) if isinstance(index, slice) else self._samples[rows]
+
+
 def shuffled(position: int, count: int, seed: int, stream: int) -> int:
     """The index at a position of an endless order in which each of `count` comes once an epoch.
 

@@ -12,7 +12,6 @@ from typing import Any
 from segalarm.benchmark.code import code_hash
 from segalarm.benchmark.data import locate, variant_of
 from segalarm.benchmark.errors import BenchError, DataMissingError, UnknownNameError
-from segalarm.benchmark.folds import Slice
 from segalarm.benchmark.interfaces import (
     Config,
     Dataset,
@@ -23,6 +22,7 @@ from segalarm.benchmark.interfaces import (
     Segmenter,
     Task,
 )
+from segalarm.benchmark.loading import Slice
 from segalarm.benchmark.plugins import Entry, Registry
 from segalarm.benchmark.record import Identity, Record, Tuned
 from segalarm.benchmark.request import Request, configure, swept

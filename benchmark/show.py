@@ -15,8 +15,8 @@ import numpy.typing as npt
 from segalarm.benchmark.curves import draw_curves, labels_of
 from segalarm.benchmark.errors import BenchError, ExtraMissingError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
-from segalarm.benchmark.folds import Slice
 from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Sample, Scores, Task
+from segalarm.benchmark.loading import Slice
 from segalarm.benchmark.plan import Cell, Group
 from segalarm.benchmark.plugins import Registry
 from segalarm.benchmark.request import Request

@@ -79,14 +79,13 @@ def render(
     for structure in range(2, structures + 1):
         radius = float(np.clip(generator.lognormal(1.5, 0.35), 2.5, 9.0)) * scale
         tumour = _blob(generator, organ, radius, smooth)
-        # Squared: more tumours are hard to see than are plain.
-        contrast = 10 + 70 * generator.random() ** 2
+        contrast = generator.uniform(15, 90)
         if healthy and structure == structures:
             continue
         values[tumour] = tissue - contrast + 8 * smooth(1.5)[tumour]
         label[tumour] = structure
     blurred = _filtered(values, generator.uniform(0.4, 0.8))
-    noise = generator.uniform(6, 40)
+    noise = generator.uniform(5, 30)
     return blurred + np.float32(noise) * generator.standard_normal(size, np.float32), label
 
 

@@ -11,10 +11,31 @@ FAILURE = (Task.PIXEL_FAILURE, Task.IMAGE_FAILURE)
 @hookimpl
 def register_methods(register: Register) -> None:
     """Register the built-in methods."""
-    register("msp", "segalarm.methods.msp:MSP", summary="Maximum softmax probability", tasks=PIXEL)
-    register("entropy", "segalarm.methods.entropy:Entropy", summary="Entropy of the softmax", tasks=PIXEL)
-    register("maxlogit", "segalarm.methods.maxlogit:MaxLogit", summary="Maximum logit", tasks=PIXEL)
-    register("energy", "segalarm.methods.energy:Energy", summary="Free energy of the logits", tasks=PIXEL)
+    both = (2, 3)
+    register(
+        "msp",
+        "segalarm.methods.msp:MSP",
+        summary="Maximum softmax probability",
+        tasks=tuple(Task),
+        ndims=both,
+    )
+    register(
+        "entropy",
+        "segalarm.methods.entropy:Entropy",
+        summary="Entropy of the softmax",
+        tasks=PIXEL,
+        ndims=both,
+    )
+    register(
+        "maxlogit", "segalarm.methods.maxlogit:MaxLogit", summary="Maximum logit", tasks=PIXEL, ndims=both
+    )
+    register(
+        "energy",
+        "segalarm.methods.energy:Energy",
+        summary="Free energy of the logits",
+        tasks=PIXEL,
+        ndims=both,
+    )
     register(
         "ae",
         "segalarm.methods.ae:AE",
@@ -55,7 +76,7 @@ def register_methods(register: Register) -> None:
         summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",
         tasks=tuple(Task),
         trains=True,
-        ndims=(2, 3),
+        ndims=both,
     )
     register(
         "jungo",
@@ -63,7 +84,7 @@ def register_methods(register: Register) -> None:
         summary="Quality regressed from the entropy over stochastic passes, mean of the predicted structure",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
-        ndims=(2, 3),
+        ndims=both,
     )
     register(
         "kwon",
@@ -71,7 +92,7 @@ def register_methods(register: Register) -> None:
         summary="Quality regressed from the variance over stochastic passes, mean of the predicted structure",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
-        ndims=(2, 3),
+        ndims=both,
     )
     register(
         "tcp",
@@ -84,7 +105,8 @@ def register_methods(register: Register) -> None:
         "ensemble",
         "segalarm.methods.ensemble:Ensemble",
         summary="Deep ensemble: uncertainty over segmenters of several seeds",
-        tasks=PIXEL,
+        tasks=tuple(Task),
+        ndims=both,
     )
     register(
         "direct-prediction",
@@ -92,7 +114,7 @@ def register_methods(register: Register) -> None:
         summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",
         tasks=FAILURE,
         trains=True,
-        ndims=(2, 3),
+        ndims=both,
     )
     register(
         "vae-alarm",
@@ -100,7 +122,7 @@ def register_methods(register: Register) -> None:
         summary="Quality regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
-        ndims=(2, 3),
+        ndims=both,
     )
     register(
         "synthcp",
@@ -108,7 +130,7 @@ def register_methods(register: Register) -> None:
         summary="Synthesize then compare: cGAN, then feature distance or comparison network",
         tasks=tuple(Task),
         trains=True,
-        ndims=(2, 3),
+        ndims=both,
     )
     register(
         "synthcp-vae",
@@ -116,12 +138,12 @@ def register_methods(register: Register) -> None:
         summary="Mean of the qualities that SynthCP and VAE alarm predict",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
-        ndims=(2, 3),
+        ndims=both,
     )
     register(
         "ensemble-agreement",
         "segalarm.methods.ensemble_agreement:EnsembleAgreement",
         summary="Quality from how well the segmentations of an ensemble's members overlap, untrained",
         tasks=(Task.IMAGE_FAILURE,),
-        ndims=(2, 3),
+        ndims=both,
     )

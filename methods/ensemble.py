@@ -18,8 +18,10 @@ from segalarm.benchmark.interfaces import (
     Preset,
     Protocol,
     Scores,
+    Task,
 )
 from segalarm.methods.mcdropout import uncertainty
+from segalarm.methods.structures import Aggregator, mean_confidence
 from torch import Tensor
 
 
@@ -28,15 +30,17 @@ class EnsembleConfig(Config):
 
     Attributes:
         members: segmenters, the tested one among them.
-        statistic: what is read of their predictions, see `uncertainty`.
+        statistic: what is read of their predictions for a pixel, see `uncertainty`.
+        aggregator: over what the confidence is averaged for the quality of a class.
     """
 
     members: int = Field(3, ge=2)
     statistic: Literal["entropy", "mutual-information", "variance"] = "entropy"
+    aggregator: Aggregator = "structure"
 
 
 class Ensemble(Method):
-    """Score a pixel by the uncertainty over members.
+    """Score a pixel by the uncertainty over members; a class by their mean confidence in its pixels.
 
     The errors that it is judged by are those of the tested segmenter alone.
     """
@@ -59,9 +63,14 @@ class Ensemble(Method):
         for item in batch:
             assert item.prediction.members is not None
             found = averaged(item.prediction.members[: self.config.members])
-            pixel = uncertainty(found.mean, found, self.config.statistic)
-            right = found.mean.gather(0, item.prediction.labels[None])[0]
-            scores.append(Scores(pixel=pixel, confidence=right.clamp(0, 1).cpu().numpy()))
+            labels = item.prediction.labels
+            right = found.mean.gather(0, labels[None])[0].clamp(0, 1)
+            if self.task is Task.IMAGE_FAILURE:
+                quality = mean_confidence(right, labels, len(found.mean), self.config.aggregator)
+                scores.append(Scores(quality=quality))
+            else:
+                pixel = uncertainty(found.mean, found, self.config.statistic)
+                scores.append(Scores(pixel=pixel, confidence=right.cpu().numpy()))
         return scores
 
 

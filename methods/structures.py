@@ -38,6 +38,17 @@ def aggregated(values: Tensor, labels: Tensor, classes: int, aggregator: Aggrega
     return found
 
 
+def mean_confidence(confidence: Tensor, labels: Tensor, classes: int, aggregator: Aggregator) -> Array:
+    """A quality without training: of each class the mean confidence that its voxels (pixels) are right.
+
+    Args: as `aggregated`.
+
+    Returns:
+        float64 (classes,) in [0, 1]; 0 for a class that is not predicted, as it is wherever the label has it.
+    """
+    return np.nan_to_num(aggregated(confidence, labels, classes, aggregator), nan=0.0)
+
+
 class StructureRegression(Method):
     """A line a class, from one number of the predicted structure to its quality.
 

@@ -21,7 +21,7 @@ from .per_image import PerImageState, RankingMeans
 from .pooled import PooledExactState, PooledHistogramState, PooledRanking, PooledState
 from .quality import QualityMetrics, QualityTable, quality_metrics, quality_table
 from .ranking import Ranking, ranking_metrics, success_ap
-from .risk import PooledRisk, RiskValues, risk, risk_metrics
+from .risk import PooledRisk, RiskValues, quality_risk, risk, risk_metrics
 
 __all__ = [
     "CalibrationState",
@@ -59,6 +59,7 @@ __all__ = [
     "per_class_iou",
     "per_class_quality",
     "quality_metrics",
+    "quality_risk",
     "quality_table",
     "ranking_metrics",
     "risk",

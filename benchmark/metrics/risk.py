@@ -17,6 +17,7 @@ from .ranking import rank
 
 _NAN = float("nan")
 _Counts = NDArray[np.int64]
+_Sums = NDArray[np.int64] | NDArray[np.float64]
 
 
 class RiskValues(NamedTuple):
@@ -78,6 +79,44 @@ def risk(ordering: Ordering) -> RiskValues:
     return _risks(area, rank(ordering).auroc, errors, right)
 
 
+def quality_risk(predicted: ArrayLike, actual: ArrayLike) -> RiskValues:
+    """Score predicted qualities of images: what is lost (1 - quality) among those that they accept first.
+
+    As for pixels, with risks from 0 to 1 in place of errors: images of one predicted quality have no order,
+    and the area is its mean over all orders of them.
+
+    Args:
+        predicted: (N,) finite, higher = accepted earlier.
+        actual: (N,) quality in [0, 1]; NaN = the image does not count.
+
+    Raises:
+        ValueError: the shapes differ, or a quality is out of range.
+
+    Source: as `risk_metrics`; for Dice: Zenk et al., Medical Image Analysis 2025.
+
+    >>> quality_risk([0.9, 0.5], [1.0, 0.5])
+    RiskValues(aurc=0.125, augrc=0.0625, e_aurc=0.0)
+    """
+    forecast, quality = np.asarray(predicted, np.float64), np.asarray(actual, np.float64)
+    if forecast.shape != quality.shape or forecast.ndim != 1:
+        raise ValueError(f"expected two arrays (N,), got {forecast.shape} and {quality.shape}")
+    counts = ~np.isnan(quality)
+    forecast, lost = forecast[counts], 1 - quality[counts]
+    if not lost.size or not np.isfinite(forecast).all():
+        return UNDEFINED
+    if not ((lost >= 0) & (lost <= 1)).all():
+        raise ValueError("a quality lies outside [0, 1]")
+    _, group, size = np.unique(-forecast, return_inverse=True, return_counts=True)
+    tied = np.bincount(group, lost)
+    before, seen = np.cumsum(tied) - tied, np.cumsum(size) - size
+    count = lost.size
+    area = float(_accepting(before, seen, tied, size).sum()) / count
+    best = float((np.cumsum(np.sort(lost)) / np.arange(1, count + 1)).sum()) / count
+    # The generalised risk rises linearly within a group, whatever its order is in the mean.
+    generalised = float((size * (before + tied / 2)).sum()) / count**2
+    return RiskValues(area, generalised, area - best)
+
+
 def risk_bracket(chunks: Iterable[Bins], errors: int, right: int, auroc: float, bound: float) -> PooledRisk:
     """The areas from counts in bins of scores.
 
@@ -110,12 +149,12 @@ def risk_bracket(chunks: Iterable[Bins], errors: int, right: int, auroc: float, 
     return PooledRisk(value, RiskValues(off, bound * both if both else 0.0, off))
 
 
-def _accepting(e: _Counts, n: _Counts, wrong: _Counts, size: _Counts) -> NDArray[np.float64]:
+def _accepting(e: _Sums, n: _Counts, wrong: _Sums, size: _Counts) -> NDArray[np.float64]:
     """What accepting groups of tied pixels adds to the sum of selective risks, in the mean over their orders.
 
     Args:
-        e, n: errors and pixels accepted before each group.
-        wrong, size: errors and pixels in it.
+        e, n: errors (or the sum of risks) and pixels accepted before each group.
+        wrong, size: errors (or the sum of risks) and pixels in it.
 
     With r = wrong / size it is the sum over j = 1..size of (e + r j) / (n + j).
     """

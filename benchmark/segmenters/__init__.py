@@ -25,3 +25,4 @@ def register_segmenters(register: Register) -> None:
     register(
         "mmseg", f"{_HERE}.mmseg:MMSegmenter", summary="any mmsegmentation config: --set mmseg.config=NAME"
     )
+    register("unet3d", f"{_HERE}.unet3d:UNet3DSegmenter", summary="small 3-D U-Net with dropout", ndims=(3,))

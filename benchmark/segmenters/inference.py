@@ -8,7 +8,8 @@ from typing import Any
 
 import torch.nn.functional as F
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.segmenters.network import Normalise, active_dropouts
+from segalarm.benchmark.segmenters.network import Normalise
+from segalarm.benchmark.segmenters.stochastic import active_dropouts
 from torch import Tensor, nn
 
 DECODER = "decoder"

@@ -31,16 +31,9 @@ from segalarm.benchmark.pretrained import find_weights, plain
 from segalarm.benchmark.segmenters.augment import Augment
 from segalarm.benchmark.segmenters.crops import Crops, balanced_weights
 from segalarm.benchmark.segmenters.inference import DECODER, Runner
-from segalarm.benchmark.segmenters.network import (
-    Blueprint,
-    Normalise,
-    active_dropouts,
-    files_of,
-    find,
-    read_blueprint,
-)
+from segalarm.benchmark.segmenters.network import Blueprint, Normalise, files_of, find, read_blueprint
 from segalarm.benchmark.segmenters.reference import deep_stem
-from segalarm.benchmark.segmenters.stochastic import dropout_on, stable_seed, statistics
+from segalarm.benchmark.segmenters.stochastic import active_dropouts, dropout_on, stable_seed, statistics
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
 from torch import Tensor, nn
 

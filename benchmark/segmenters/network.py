@@ -178,17 +178,6 @@ class Normalise(nn.Module):
         return normalised.contiguous(memory_format=torch.channels_last)
 
 
-def active_dropouts(network: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The dropout modules that act at inference: no auxiliary head's, no stochastic depth."""
-    return [
-        (name, module)
-        for name, module in network.named_modules()
-        if isinstance(module, nn.modules.dropout._DropoutNd)
-        and module.p > 0
-        and not name.startswith("auxiliary_head")
-    ]
-
-
 def _offline(node: Any) -> Any:
     """Without links to pretrained weights, and without batch norm over several processes."""
     if isinstance(node, dict):

@@ -17,6 +17,17 @@ def stable_seed(seed: int, key: str) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
+def active_dropouts(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The dropout modules that act at inference: no auxiliary head's, no stochastic depth."""
+    return [
+        (name, module)
+        for name, module in network.named_modules()
+        if isinstance(module, nn.modules.dropout._DropoutNd)
+        and module.p > 0
+        and not name.startswith("auxiliary_head")
+    ]
+
+
 @contextmanager
 def dropout_on(modules: Collection[nn.Module], device: torch.device, seed: int) -> Iterator[None]:
     """The given modules drop, from a generator seeded anew; the global one is put back afterwards.

@@ -11,6 +11,9 @@ from segalarm.benchmark.record import Record
 from segalarm.benchmark.tables.content import Cell, Column, Line
 from segalarm.benchmark.tables.spec import Metric
 
+WITHOUT = "without "
+"""Begins the name of a count of volumes that lack a structure."""
+
 
 def measure(records: Sequence[Record], column: Column, decimals: int) -> Cell:
     """The mean over the seeds of one configuration; a reason where there is none.
@@ -40,7 +43,7 @@ def measure(records: Sequence[Record], column: Column, decimals: int) -> Cell:
         std=statistics.stdev(defined) if len(defined) > 1 else None,
         n=len(defined),
         interval=_interval(done[0], metric) if len(records) == 1 and column.cls is None else None,
-        notes=(*troubles, *_bound(done, metric, decimals), *_part(done, column)),
+        notes=(*troubles, *_bound(done, metric, decimals), *_part(done, column), *_left_out(done, column)),
     )
 
 
@@ -86,6 +89,8 @@ def _part(records: Sequence[Record], column: Column) -> tuple[str, ...]:
     parts = set()
     for record in records:
         scored = _scored(record)
+        if record.counts.get("classes_scored", len(scored)) < len(scored):
+            continue  # the average is over some classes by intent
         defined = sum(not math.isnan(record.per_class.get(name, {}).get(cls, 0.0)) for cls in scored)
         if defined < len(scored):
             parts.add(f"{defined} of {len(scored)}")
@@ -93,6 +98,23 @@ def _part(records: Sequence[Record], column: Column) -> tuple[str, ...]:
         return ()
     why = f"{name} is the mean over {', '.join(sorted(parts))} classes that were scored."
     return (f"{why} {column.metric.undefined}".strip(),)
+
+
+def _left_out(records: Sequence[Record], column: Column) -> tuple[str, ...]:
+    """Says in how many volumes a structure is absent, so that it has no Dice there."""
+    if column.metric.aggregation != "per-class":
+        return ()
+    absent = {
+        (cls, count, record.counts["images"])
+        for record in records
+        for name, count in record.counts.items()
+        for cls in [name.removeprefix(WITHOUT)]
+        if name.startswith(WITHOUT) and count and column.cls in (None, cls)
+    }
+    return tuple(
+        f"{count} of {images} volumes have no {cls}, so no Dice of it, and are left out."
+        for cls, count, images in sorted(absent)
+    )
 
 
 def _scored(record: Record) -> set[str]:

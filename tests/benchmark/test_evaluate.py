@@ -5,10 +5,12 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from scipy.stats import pearsonr
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.evaluate import make_evaluator
 from segalarm.benchmark.interfaces import VOID, Protocol, Sample, Scores, Task, Truth
 from segalarm.datasets.cityscapes import Cityscapes
+from segalarm.datasets.decathlon import HIPPOCAMPUS, PANCREAS
 from segalarm.tests.reference import FOLDER
 
 VECTORS = FOLDER / "metric_vectors.npz"
@@ -157,3 +159,71 @@ def test_a_full_disk_is_named(tmp_path):
     evaluator.update(made, truth.label, Scores(pixel=np.array([[1.0, 0.0]], np.float32)))
     with pytest.raises(BenchError, match=r"cannot be kept in .*gone.*--workspace"):
         evaluator.result()
+
+
+def volume(organ, tumour):
+    """A volume (2, 2, 10) whose first voxels are of the organ and whose next are of the tumour."""
+    label = np.zeros(40, np.int64)
+    label[:organ], label[organ : organ + tumour] = 1, 2
+    return label.reshape(2, 2, 10)
+
+
+def test_volumes_are_judged_by_the_dice_of_what_the_data_set_scores():
+    found = evaluate(
+        Task.IMAGE_FAILURE,
+        PANCREAS.info,
+        [
+            (volume(10, 10), volume(10, 10), Scores(quality=np.array([0.9, 0.1, 0.8]))),  # tumour 1
+            (volume(10, 10), volume(20, 0), Scores(quality=np.array([0.9, 0.2, 0.1]))),  # 0: not predicted
+            (volume(10, 10), volume(15, 5), Scores(quality=np.array([0.9, 0.3, 0.6]))),  # 2 x 5 / 15
+            (volume(10, 0), volume(10, 5), Scores(quality=np.array([0.9, 0.4, 0.7]))),  # none: no tumour
+            (volume(10, 0), volume(10, 0), Scores(quality=np.array([0.9, 0.5, 0.2]))),
+        ],
+    )
+    predicted, actual = np.array([0.8, 0.1, 0.6]), np.array([1, 0, 2 / 3])
+    error = np.abs(predicted - actual)
+    expected = {
+        "MAE": error.mean(),
+        "STD": error.std(),
+        "Pearson": pearsonr(predicted, actual).statistic,
+        "Spearman": 1.0,
+        # Accepted in the order 0.8, 0.6, 0.1: lost 0, 1/3, 1.
+        "AURC": (0 + 1 / 6 + 4 / 9) / 3,
+    }
+    assert found.metrics["per-class"] == pytest.approx(expected)
+    assert found.counts == {"images": 5, "classes_scored": 1, "without pancreas": 0, "without tumour": 2}
+    assert set(found.per_class["MAE"]) == {"pancreas", "tumour"}
+    # The pancreas is predicted and reported, and does not count.
+    dice = np.array([1, 2 * 10 / 30, 2 * 10 / 25, 1, 1])
+    assert found.per_class["MAE"]["pancreas"] == pytest.approx(
+        np.mean(np.abs(dice - [0.1, 0.2, 0.3, 0.4, 0.5]))
+    )
+    assert np.isnan(found.per_image["3"]["actual tumour"])
+    assert "actual background" not in found.per_image["0"]
+
+
+def test_every_structure_of_a_task_has_numbers_and_the_scored_one_the_headline():
+    triples = [
+        (volume(10, 10), volume(10, n), Scores(quality=np.array([1, 0.5, n / 10]))) for n in (3, 6, 10)
+    ]
+    found = evaluate(Task.IMAGE_FAILURE, HIPPOCAMPUS.info, triples)
+    assert set(found.per_class["Pearson"]) == {"anterior", "posterior"}
+    for name, value in found.metrics["per-class"].items():
+        assert value == found.per_class[name]["posterior"]
+    assert np.isnan(found.per_class["Pearson"]["anterior"])
+    assert found.per_class["Spearman"]["posterior"] == pytest.approx(1)
+
+
+def test_volumes_without_the_structure_leave_nothing_to_judge():
+    triples = [(volume(10, 0), volume(10, 3), Scores(quality=np.array([1, 1, 0.5])))] * 2
+    found = evaluate(Task.IMAGE_FAILURE, PANCREAS.info, triples)
+    assert np.isnan(list(found.metrics["per-class"].values())).all()
+    assert found.counts["without tumour"] == 2
+    assert found.counts["classes_scored"] == 0
+
+
+def test_voxels_are_judged_as_pixels_are():
+    label, prediction = volume(10, 10), volume(15, 5)
+    scores = Scores(pixel=np.where(label != prediction, 1.0, 0.0).astype(np.float32))
+    found = evaluate(Task.PIXEL_FAILURE, PANCREAS.info, [(label, prediction, scores)])
+    assert found.metrics["pooled"]["AUROC"] == pytest.approx(1, abs=1e-4)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from segalarm.benchmark.metrics import PooledExactState, PooledHistogramState, risk_metrics
+from segalarm.benchmark.metrics import PooledExactState, PooledHistogramState, quality_risk, risk_metrics
 
 rng = np.random.default_rng(0)
 
@@ -86,3 +86,36 @@ def test_a_score_that_is_nan_leaves_pooled_areas_undefined():
         assert np.isnan(state.risk().value).all()
         state.update("a", [0.1, np.nan], [True, False])
         assert np.isnan(state.risk().value).all()
+
+
+@pytest.mark.parametrize(
+    ("predicted", "actual"),
+    [
+        ([0.4, 0.9, 0.6], [1.0, 0.8, 0.5]),
+        ([0.5, 0.5, 0.9, 0.5], [0.1, 0.9, 1.0, 0.0]),
+        ([0.3] * 4, [0, 1, 0.5, 0.2]),
+    ],
+)
+def test_the_risk_of_images_is_what_is_lost_of_their_quality(predicted, actual):
+    lost = 1 - np.array(actual)
+    found = quality_risk([*predicted, 0.99], [*actual, np.nan])
+    assert found.aurc == pytest.approx(enumerated(-np.array(predicted), lost), abs=1e-12)
+    assert found.e_aurc == pytest.approx(found.aurc - aurc(np.sort(lost)), abs=1e-12)
+    levels = np.unique(predicted)[::-1]
+    coverage = [0, *(np.mean(np.array(predicted) >= level) for level in levels)]
+    area = [0, *(np.mean(lost * (np.array(predicted) >= level)) for level in levels)]
+    assert found.augrc == pytest.approx(np.trapezoid(area, coverage), abs=1e-12)
+
+
+def test_whole_losses_are_errors():
+    confidence, wrong = rng.integers(0, 9, 200) / 9, rng.random(200) < 0.3
+    images, pixels = quality_risk(confidence, 1.0 - wrong), risk_metrics(-confidence, wrong)
+    np.testing.assert_allclose(images, pixels, atol=1e-12)
+
+
+def test_the_risk_of_no_images_is_undefined_and_other_qualities_are_refused():
+    assert np.isnan(quality_risk([0.5], [np.nan])).all()
+    with pytest.raises(ValueError, match="outside"):
+        quality_risk([0.5], [1.5])
+    with pytest.raises(ValueError, match="expected two arrays"):
+        quality_risk([0.5], [0.5, 0.4])
