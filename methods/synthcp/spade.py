@@ -77,7 +77,6 @@ class Generator(nn.Module):
         self.coarse = tuple(-(-length // factor) for length in size)
         self.size = tuple(length * factor for length in self.coarse)
         self.upsampling = upsampling
-        self.channels = channels
         spectral = norm == "spectral"
 
         def block(inputs: int, outputs: int) -> Block:

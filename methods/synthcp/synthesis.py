@@ -7,7 +7,7 @@ synthesized whole, at the cGAN's size; a volume in patches of that size, at its 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,11 +36,11 @@ from segalarm.benchmark.interfaces import (
 )
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.pretrained import LITE0, VGG19, find_weights
+from segalarm.benchmark.segmenters.patches import Patches, Sampling
 from segalarm.benchmark.training import Objective, Schedule, constant, seed_everything, train
 from segalarm.methods.dimensions import CHANNELS_LAST, Size, nearest, resized
 from segalarm.methods.labels import one_hot
 from segalarm.methods.synthcp.gan_losses import discriminator_hinge, feature_matching, generator_hinge
-from segalarm.methods.synthcp.patches import intensity_range, random_patch, scaled, slide
 from segalarm.methods.synthcp.perceptual import Perceptual
 from segalarm.methods.synthcp.spade import (
     HIDDEN,
@@ -51,6 +51,7 @@ from segalarm.methods.synthcp.spade import (
     Upsampling,
     multiple,
 )
+from segalarm.methods.synthcp.volumes import Range, ScaledPatches, slide
 from torch import Tensor
 
 WEIGHTS = "generator.safetensors"
@@ -139,8 +140,7 @@ class Synthesizer:
                 f"the label map holds class {int(wrong[0])}, but the cGAN knows {self.classes} classes"
             )
         if len(self.size) == 3:
-            channels = self._generator.channels
-            images = torch.stack([slide(self._whole, one, self.size, channels) for one in labels])
+            images = torch.stack([slide(self._whole, one, self.size) for one in labels])
         else:
             images = self._whole(torch.stack([nearest(one, self.size) for one in labels]))
         found: Tensor = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
@@ -192,8 +192,7 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
     perceptual = Perceptual(used, context.device) if used else None
     context.weights["cgan perceptual loss"] = used or "none"
     game = Game(generator, discriminator, perceptual, config, classes, context.workspace / "samples")
-    ends = intensity_range(context.train) if ndim == 3 else None
-    pairs = LabelImagePairs(context.train, size, config.batch_size, config.flip, config.seed, ends)
+    pairs = _batches(config, size, context)
     steps = config.steps or max(1, round(config.epochs * len(context.train) / config.batch_size))
     fall = linear_decay(steps, config.decay)
     train(
@@ -272,40 +271,37 @@ class Game:
         return [[f[:half] for f in scale] for scale in found], [[f[half:] for f in scale] for scale in found]
 
 
+def _batches(config: SynthesisConfig, size: Size, context: Context) -> Callable[[int], Any]:
+    if context.info.ndim == 2:
+        return LabelImagePairs(context.train, size, config.batch_size, config.flip, config.seed)
+    how = Sampling(structures=0.5, flip=0.5 if config.flip else 0.0, jitter=0.0)
+    per_volume = -(-config.batch_size // 2)
+    classes = len(context.info.classes)
+    patches = Patches(context.train, classes, config.batch_size, per_volume, size, how, config.seed)
+    return ScaledPatches(patches, Range.of(context.train))
+
+
 @dataclass(frozen=True)
 class LabelImagePairs:
-    """`pairs(n)` gives the n-th batch: images (B, C, *size) in [-1, 1] and labels (B, *size).
-
-    Attributes:
-        ends: the intensities of volumes that become -1 and 1, (C,) each; None for photographs.
-    """
+    """`pairs(n)` gives the n-th batch: images (B, 3, *size) in [-1, 1] and labels (B, *size)."""
 
     samples: Sequence[Sample]
     size: Size
     batch_size: int
     flip: bool
     seed: int
-    ends: tuple[Float32, Float32] | None = None
 
     def __call__(self, number: int) -> tuple[Float32, Labels]:
         """The batch of this number."""
-        cv2.setNumThreads(0)
         made = [self._one(number * self.batch_size + slot) for slot in range(self.batch_size)]
         return np.stack([image for image, _ in made]), np.stack([label for _, label in made])
 
     def _one(self, position: int) -> tuple[Float32, Labels]:
         sample = self.samples[shuffled(position, len(self.samples), self.seed, 2)]
-        generator = np.random.default_rng((self.seed, 3, position))
-        flipped = self.flip and generator.random() < 0.5
-        image, label = sample.image, sample.truth.label
-        if self.ends is None:
-            image, label = shrunk(image, label, self.size)
-            image = image * 2 - 1
-        else:
-            image, label = random_patch(scaled(image, *self.ends), label, self.size, generator)
-        if flipped:
+        image, label = shrunk(sample.image, sample.truth.label, self.size)
+        if self.flip and np.random.default_rng((self.seed, 3, position)).random() < 0.5:
             image, label = image[..., ::-1], label[..., ::-1]
-        return np.ascontiguousarray(image), np.ascontiguousarray(label)
+        return np.ascontiguousarray(image * 2 - 1), np.ascontiguousarray(label)
 
 
 def shrunk(image: Float32, label: Labels, size: Size) -> tuple[Float32, Labels]:

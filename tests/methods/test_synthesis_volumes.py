@@ -9,10 +9,10 @@ from segalarm.benchmark.metrics import dice
 from segalarm.benchmark.request import configure
 from segalarm.methods.synthcp import synthesis
 from segalarm.methods.synthcp.method import SynthCP
-from segalarm.methods.synthcp.patches import intensity_range, random_patch, scaled, slide, windows
 from segalarm.methods.synthcp.spade import Discriminator, Generator, multiple
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, cgan
-from segalarm.tests.volumes import INFO, SHAPE, Blobs, context, fitted, image_of, items, method, truth_of
+from segalarm.methods.synthcp.volumes import Range, slide
+from segalarm.tests.volumes import INFO, SHAPE, Blobs, context, fitted, items, method, truth_of
 
 
 def hot(size, classes=3):
@@ -57,78 +57,49 @@ def test_the_networks_of_volumes_learn_everywhere():
         assert all(p.grad is not None and p.grad.any() for p in network.parameters())
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 8), (20, 9, 31), (64, 8, 17)])
-def test_windows_cover_a_volume_and_overlap_by_a_quarter(shape):
-    size = (8, 8, 8)
-    count = np.zeros(shape, int)
-    for window in windows(shape, size):
-        assert count[window].shape == size
-        count[window] += 1
-    assert (count > 0).all()
-    for axis, length in enumerate(shape):
-        starts = sorted({window[axis].start for window in windows(shape, size)})
-        assert (np.diff(starts) <= 6).all()
-        assert starts[0] == 0
-        assert starts[-1] == length - 8
-
-
-def test_sliding_joins_what_windows_say_of_the_same_voxels():
-    labels = torch.randint(0, 200, (11, 20, 9), generator=torch.Generator().manual_seed(0))
-    found = slide(lambda seen: torch.stack([seen, -seen], dim=1).float(), labels, (8, 8, 16), 2)
+@pytest.mark.parametrize("shape", [(11, 20, 9), (8, 8, 16), (5, 30, 40)])
+def test_sliding_joins_what_windows_say_of_the_same_voxels(shape):
+    labels = torch.randint(0, 200, shape, generator=torch.Generator().manual_seed(0))
+    found = slide(lambda seen: torch.stack([seen, -seen], dim=1).float(), labels, (8, 8, 16))
     torch.testing.assert_close(found, torch.stack([labels, -labels]).float())
+
+
+def test_neighbouring_windows_overlap_by_a_quarter():
+    seen = []
+    labels = torch.arange(32).view(32, 1, 1).expand(32, 8, 8)
+    slide(lambda patch: seen.append(patch) or patch[:, None].float(), labels, (8, 8, 8))
+    starts = sorted({int(patch.flatten()[0]) for patch in seen})
+    assert starts == [0, 6, 12, 18, 24]
 
 
 def test_a_window_of_one_label_is_synthesized_once():
     labels = torch.zeros(40, 40, 40, dtype=torch.int64)
     labels[0, 0, 0] = 1
     asked = []
-    slide(lambda seen: asked.append(seen) or torch.zeros(1, 1, 8, 8, 8), labels, (8, 8, 8), 1)
+    slide(lambda seen: asked.append(seen) or torch.zeros(1, 1, 8, 8, 8), labels, (8, 8, 8))
     assert len(asked) == 2
-    assert len(list(windows((40, 40, 40), (8, 8, 8)))) > 200
 
 
-def test_a_volume_smaller_than_a_window_is_padded_with_void():
+def test_around_a_volume_smaller_than_a_window_is_void():
     seen = []
-    found = slide(lambda s: seen.append(s) or s[:, None].float(), torch.ones(3, 8, 9).long(), (8, 8, 8), 1)
-    assert found.shape == (1, 3, 8, 9)
+    found = slide(lambda s: seen.append(s) or s[:, None].float(), torch.ones(3, 8, 8).long(), (8, 8, 8))
+    assert found.shape == (1, 3, 8, 8)
     assert (found == 1).all()
-    assert (seen[0][0, 3:] == VOID).all()
-
-
-def test_half_of_the_patches_lie_around_the_foreground_each_class_as_often():
-    label = np.zeros((40, 40, 40), np.int64)
-    label[2:20, 2:20, 2:20] = 1
-    label[35, 35, 35] = 2
-    image = label[None].astype(np.float32)
-    found = []
-    for number in range(200):
-        patch, seen = random_patch(image, label, (6, 6, 6), np.random.default_rng(number))
-        assert patch.shape == (1, 6, 6, 6)
-        np.testing.assert_array_equal(patch[0], seen)
-        found.append((seen == 2).any())
-    # A quarter by choice; by chance next to none.
-    assert 0.15 < np.mean(found) < 0.35
-
-
-def test_a_patch_beyond_a_small_volume_is_void():
-    label = truth_of(0)
-    image, seen = random_patch(image_of(label, 0), label, (16, 16, 16), np.random.default_rng(0))
-    assert image.shape == (1, 16, 16, 16)
-    assert (seen[14:] == VOID).all()
-    assert (image[:, 14:] == image[:, 13:14]).all()
+    assert int((seen[0] == VOID).sum()) == 5 * 8 * 8
 
 
 def test_intensities_are_brought_to_their_usual_range():
     volumes = [np.stack([np.arange(1000.0) * (1 + index), np.full(1000, 7.0)]) for index in (0, 1, 20)]
     samples = [Sample("a", lambda v=v: v.reshape(2, 10, 10, 10).astype(np.float32), None) for v in volumes]
-    low, high = intensity_range(samples)
+    usual = Range.of(samples)
     # Of the three volumes the second is the middle one; a channel that never varies is not divided by 0.
-    np.testing.assert_allclose(low, [0.005 * 999 * 2, 7], rtol=1e-5)
-    np.testing.assert_allclose(high, [0.995 * 999 * 2, 8], rtol=1e-5)
-    found = scaled(samples[1].image, low, high)
+    np.testing.assert_allclose(usual.low, [0.005 * 999 * 2, 7], rtol=1e-5)
+    np.testing.assert_allclose(usual.high, [0.995 * 999 * 2, 8], rtol=1e-5)
+    found = usual.scaled(samples[1].image[None])
     assert found.min() == -1
     assert found.max() == 1
-    np.testing.assert_allclose(found[0, 5, 0, 0], 2 * (1000 - low[0]) / (high[0] - low[0]) - 1, rtol=1e-5)
+    low, high = usual.low[0], usual.high[0]
+    np.testing.assert_allclose(found[0, 0, 5, 0, 0], 2 * (1000 - low) / (high - low) - 1, rtol=1e-5)
 
 
 def test_the_cgan_learns_which_label_is_brighter(tmp_path):
