@@ -30,7 +30,8 @@ class AHNet(MonaiAHNet):  # type: ignore[misc]
 
     def __init__(self, channels: int, classes: int, dropout: float) -> None:
         super().__init__(in_channels=channels, out_channels=classes)
-        layers = OrderedDict(self.final.named_children())
+        theirs: nn.Module = self.get_submodule("final")
+        layers = OrderedDict(theirs.named_children())
         convolution, up = layers.pop("conv"), layers.pop("up")
         self.final = nn.Sequential(
             OrderedDict([*layers.items(), ("drop", nn.Dropout3d(dropout)), ("conv", convolution), ("up", up)])

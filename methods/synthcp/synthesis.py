@@ -277,7 +277,9 @@ def _batches(config: SynthesisConfig, size: Size, context: Context) -> Callable[
     how = Sampling(structures=0.5, flip=0.5 if config.flip else 0.0, jitter=0.0)
     per_volume = -(-config.batch_size // 2)
     classes = len(context.info.classes)
-    patches = Patches(context.train, classes, config.batch_size, per_volume, size, how, config.seed)
+    depth, height, width = size
+    patch = (depth, height, width)
+    patches = Patches(context.train, classes, config.batch_size, per_volume, patch, how, config.seed)
     return ScaledPatches(patches, Range.of(context.train))
 
 
