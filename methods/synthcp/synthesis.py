@@ -275,11 +275,12 @@ def _batches(config: SynthesisConfig, size: Size, context: Context) -> Callable[
     if context.info.ndim == 2:
         return LabelImagePairs(context.train, size, config.batch_size, config.flip, config.seed)
     how = Sampling(structures=0.5, flip=0.5 if config.flip else 0.0, jitter=0.0)
+    (depth, height, width), classes = size, len(context.info.classes)
+    # Two volumes a batch: reading one takes longer than cutting it.
     per_volume = -(-config.batch_size // 2)
-    classes = len(context.info.classes)
-    depth, height, width = size
-    patch = (depth, height, width)
-    patches = Patches(context.train, classes, config.batch_size, per_volume, patch, how, config.seed)
+    patches = Patches(
+        context.train, classes, config.batch_size, per_volume, (depth, height, width), how, config.seed
+    )
     return ScaledPatches(patches, Range.of(context.train))
 
 
