@@ -10,14 +10,15 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import reduce
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
-from segalarm.benchmark.errors import BenchError, DataMissingError
+from segalarm.benchmark.errors import BenchError, DataMissingError, ExtraMissingError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.interfaces import VOID, Item, Labels, Needs, Sample, Scores
 from segalarm.benchmark.loading import load_batches, to_batch
@@ -39,9 +40,11 @@ LIBRARIES = (
     "scipy",
     "lightning-fabric",
 )
+OPTIONAL = ("monai", "nibabel")
+"""Libraries of extras."""
 BATCH = 4
-BACKLOG = 16
-"""Updates of metrics that may wait while the segmenter goes on; each holds an image and its scores."""
+BACKLOG = {2: 16, 3: 1}
+"""Dimensions -> updates of metrics that may wait while the segmenter goes on; each holds an image."""
 LESS_MEMORY = (
     "Choose a smaller --preset, or a smaller batch_size or crop with --set; what was finished is kept, and "
     "unfinished training goes on from its last checkpoint where its options stay the same"
@@ -53,7 +56,7 @@ class Outcome:
     """What a run did.
 
     Attributes:
-        absent: data sets that "all" stands for and that this machine has not.
+        absent: data sets that "all" stands for and that this machine has not, or cannot read.
         errors: what could not even be planned, with the reason.
     """
 
@@ -68,7 +71,7 @@ class Outcome:
 
     def note(self, what: str, error: BenchError, wanted: bool) -> None:
         """Take down what cannot be planned. `wanted`: it was asked for by name."""
-        missing = isinstance(error, DataMissingError) and not wanted
+        missing = isinstance(error, DataMissingError | ExtraMissingError) and not wanted
         (self.absent if missing else self.errors).append((what, str(error)))
 
 
@@ -236,7 +239,7 @@ class _Pass:
                     else:
                         update = judge.submit(_update, evaluators[id(cell)], sample, labels, answer)
                         ranking.append((cell, update))
-                self._settle(ranking, BACKLOG)
+                self._settle(ranking, BACKLOG[info.ndim])
                 if not group.waiting:
                     break
             self._settle(ranking, 0)
@@ -318,13 +321,22 @@ class _Pass:
             segalarm=version("segalarm"),
             code_hash=cell.code,
             git=git_state(),
-            libraries={name: version(name) for name in LIBRARIES},
+            libraries=libraries(),
             python=platform.python_version(),
             platform=platform.platform(),
             device=self.stages.device,
             device_name=torch.cuda.get_device_name(self.stages.device) if cuda else cpu_name(),
             weights={**self.stages.weights, **cell.weights},
         )
+
+
+def libraries() -> dict[str, str]:
+    """Name -> version of what numbers may depend on, as far as it is installed."""
+    found = {name: version(name) for name in LIBRARIES}
+    for name in OPTIONAL:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def git_state() -> Git | None:

@@ -1,6 +1,7 @@
 """Pictures of single samples: input, label, prediction, what a method made, ground truth and scores.
 
-For image-level failures, a scatter of predicted against actual quality over the test split.
+Of a volume, the slice with the most predicted structure. For image-level failures, a scatter of predicted
+against actual quality over the test split.
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from segalarm.benchmark.errors import BenchError, ExtraMissingError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
-from segalarm.benchmark.interfaces import VOID, DatasetInfo, Labels, Sample, Scores, Task
+from segalarm.benchmark.interfaces import (
+    VOID,
+    DatasetInfo,
+    Float32,
+    Labels,
+    Sample,
+    Scores,
+    Task,
+    Truth,
+)
 from segalarm.benchmark.loading import Slice
 from segalarm.benchmark.plan import Cell, Group, groups
 from segalarm.benchmark.plugins import Registry
@@ -43,7 +53,7 @@ def show(
 ) -> list[Path]:
     """Write a picture a sample, data set and task below `folder`; makes the stages that are not there yet.
 
-    A method of image-level failures gets one picture, of the whole test split.
+    A method of image-level failures gets one picture, of the whole test split, and volumes theirs too.
 
     Args:
         keys: of samples of the test split; none for the first few (of anomalies: the largest).
@@ -73,9 +83,10 @@ def show(
         pixel = [cell for cell in group.waiting if cell.identity.task is not Task.IMAGE_FAILURE]
         image = [cell for cell in group.waiting if cell.identity.task is Task.IMAGE_FAILURE]
         written += _scatters(stages, image, request, folder)
-        if not pixel:
+        drawn = pixel if info.ndim == 2 else [*pixel, *image]
+        if not drawn:
             continue
-        for sample, labels, answers in scored(stages, chosen(group, keys), pixel):
+        for sample, labels, answers in scored(stages, chosen(group, keys), drawn):
             for task in Task:
                 of_task: dict[str, Scores] = {}
                 for cell, answer in answers:
@@ -83,10 +94,10 @@ def show(
                         raise answer
                     if cell.identity.task is task:
                         of_task[cell.entry.name] = answer
-                if any(scores.pixel is not None for scores in of_task.values()):
+                if of_task:
                     name = "_".join([info.name, group.network.name, task, slug(sample.key)])
                     file = folder / f"{name}.png"
-                    draw(list(panels(sample, labels, task, of_task, info)), file)
+                    draw(list(panels(*flat(sample, labels, of_task, info), task, info)), file)
                     written.append(file)
     return written
 
@@ -175,12 +186,57 @@ def chosen(group: Group, keys: Sequence[str]) -> Sequence[Sample]:
     return Slice(samples, sorted(sorted(range(len(samples)), key=size, reverse=True)[:DEFAULT]))
 
 
+def flat(
+    sample: Sample, labels: Labels, scores: Mapping[str, Scores], info: DatasetInfo
+) -> tuple[Sample, Labels, Mapping[str, Scores]]:
+    """The slice of a volume that is shown, with all that belongs to it; a photograph as it is."""
+    if info.ndim == 2:
+        return sample, labels, scores
+    at, depth = busiest(labels, info), len(labels)
+    truth = sample.truth
+    anomaly = None if truth.anomaly is None else truth.anomaly[at]
+    cut = Truth(truth.label[at], anomaly, truth.valid[at])
+    image = as_grey(sample.image)[:, at]
+    cuts = {
+        name: replace(
+            each,
+            pixel=None if each.pixel is None else each.pixel[at],
+            # Pictures may be smaller than the volume.
+            shown={
+                title: picture[:, at * picture.shape[1] // depth] for title, picture in each.shown.items()
+            },
+        )
+        for name, each in scores.items()
+    }
+    return Sample(f"{sample.key}, slice {at}", lambda: image, lambda: cut), labels[at], cuts
+
+
+def busiest(labels: Labels, info: DatasetInfo) -> int:
+    """The slice with the most predicted structure: of those scored, else of any; the middle where none is."""
+    scored = [number for number, cls in enumerate(info.classes) if cls in info.scored]
+    for wanted in (np.isin(labels, scored), labels > 0):
+        sizes = wanted.sum(axis=(1, 2))
+        if sizes.any():
+            return int(sizes.argmax())
+    return len(labels) // 2
+
+
+def as_grey(image: Float32) -> Float32:
+    """The first channel of a volume as RGB in [0, 1]; what leaves that range is stretched to it."""
+    grey = image[:1]
+    if grey.min() < 0 or grey.max() > 1:
+        low, high = np.percentile(grey, (1, 99))
+        grey = np.clip((grey - low) / max(float(high - low), 1e-6), 0, 1).astype(np.float32)
+    return np.repeat(grey, 3, axis=0)
+
+
 def panels(
-    sample: Sample, labels: Labels, task: Task, scores: Mapping[str, Scores], info: DatasetInfo
+    sample: Sample, labels: Labels, scores: Mapping[str, Scores], task: Task, info: DatasetInfo
 ) -> Iterator[tuple[str, Any, str | None]]:
     """(title, picture, colour map) from left to right; a score map is float32 (H, W)."""
     truth = sample.truth
-    yield "input", (sample.image.transpose(1, 2, 0) * 255).astype(np.uint8), None
+    title = "input" if info.ndim == 2 else sample.key
+    yield title, (sample.image.transpose(1, 2, 0) * 255).astype(np.uint8), None
     yield "label", coloured(truth.label, info), None
     yield "prediction", coloured(labels, info), None
     pictures = {name: picture for each in scores.values() for name, picture in each.shown.items()}
@@ -192,7 +248,8 @@ def panels(
     else:
         yield "errors", marked(labels != truth.label, truth.valid & (truth.label != VOID)), None
     for name, each in scores.items():
-        yield name, each.pixel, SCORE_COLOURS
+        if each.pixel is not None:
+            yield name, each.pixel, SCORE_COLOURS
 
 
 def coloured(labels: Labels, info: DatasetInfo) -> Bytes:

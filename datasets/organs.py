@@ -1,7 +1,7 @@
 """Generates volumes with an organ and a tumour, and writes them as trees in the Decathlon's layout.
 
 What makes a segmenter fail varies from volume to volume: the tumour's size, shape and contrast, the noise,
-and cysts in the organ that look like a tumour and are none.
+and vessels and nodes beside the organ, which are bright as the tumour is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TOY = Recipe({"train": 7, "test": 3}, (24, 32, 36), generator=REVISION)
 HEALTHY = 25
 """Every so many volumes has an organ without a tumour."""
 
-FAT, SOFT, ORGAN, VESSEL, CYST = -90.0, 35.0, 105.0, 185.0, 20.0
+FAT, SOFT, ORGAN, VESSEL = -90.0, 20.0, 85.0, 175.0
 """Hounsfield units."""
 MARROW = 300.0
 """Is added where the volume is to pass for MR, which knows no negative values."""
@@ -74,15 +74,16 @@ def render(
     values[organ] = tissue + 8 * smooth(2.0)[organ]
     label = organ.astype(np.uint8)
     scale = min(size) / 32
-    if generator.random() < 0.4:
-        values[_blob(generator, organ, generator.uniform(1.5, 3.5) * scale, smooth) & organ] = CYST
+    for _ in range(generator.integers(0, 3)):
+        node = _blob(generator, organ, generator.uniform(1.5, 3.0) * scale, smooth) & ~organ
+        values[node] = VESSEL + generator.normal(0, 20)
     for structure in range(2, structures + 1):
         radius = float(np.clip(generator.lognormal(1.5, 0.35), 2.5, 9.0)) * scale
         tumour = _blob(generator, organ, radius, smooth)
-        contrast = generator.uniform(15, 90)
+        contrast = generator.uniform(15, 100)
         if healthy and structure == structures:
             continue
-        values[tumour] = tissue - contrast + 8 * smooth(1.5)[tumour]
+        values[tumour] = tissue + contrast + 8 * smooth(1.5)[tumour]
         label[tumour] = structure
     blurred = _filtered(values, generator.uniform(0.4, 0.8))
     noise = generator.uniform(5, 30)

@@ -17,3 +17,6 @@ def register_segmenters(register: Register) -> None:
         "mmseg", f"{_HERE}.mmseg:MMSegmenter", summary="any mmsegmentation config: --set mmseg.config=NAME"
     )
     register("unet3d", f"{_HERE}.unet3d:UNet3DSegmenter", summary="small 3-D U-Net with dropout", ndims=(3,))
+    register(
+        "ah-net", f"{_HERE}.ahnet:AHNetSegmenter", summary="AH-Net as in Table 2, 3-D; from MONAI", ndims=(3,)
+    )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,32 +18,42 @@ class UNet3DConfig(VolumeConfig):
     """Hyper-parameters.
 
     Attributes:
-        widths: channels of each level, finest first, multiples of 4; each level halves the size.
+        widths: channels of each level, finest first; each level halves the size.
+        stride: of the first convolution. With 2 all levels see half of the size, for an eighth of the cost,
+            and logits are interpolated.
         dropout: ratio of channels that are dropped behind every block of the decoder and of the coarsest
             level.
     """
 
     widths: tuple[int, ...] = Field((32, 64, 128, 256), min_length=2, max_length=4)
-    dropout: float = Field(0.2, ge=0, lt=1)
+    stride: Literal[1, 2] = 1
+    dropout: float = Field(0.1, ge=0, lt=1)
 
 
 class UNet3D(nn.Module):
-    """(B, C, D, H, W) to logits (B, L, D, H, W); sides are multiples of 2 ** (levels - 1)."""
+    """(B, C, D, H, W) to logits (B, L, D, H, W); sides are multiples of stride * 2 ** (levels - 1)."""
 
-    def __init__(self, channels: int, classes: int, widths: Sequence[int], dropout: float) -> None:
+    def __init__(self, channels: int, classes: int, config: UNet3DConfig) -> None:
         super().__init__()
+        widths = config.widths
         steps = list(pairwise(reversed(widths)))
-        self.down = nn.ModuleList(_block(a, b) for a, b in pairwise((channels, *widths)))
+        self.stride = config.stride
+        # Of kernel 4 and padding 1, half the size exactly, centred.
+        self.stem = (
+            nn.Conv3d(channels, widths[0], 4, stride=2, padding=1) if self.stride == 2 else nn.Identity()
+        )
+        inputs = widths[0] if self.stride == 2 else channels
+        self.down = nn.ModuleList(_block(a, b) for a, b in pairwise((inputs, *widths)))
         self.narrow = nn.ModuleList(nn.Conv3d(a, b, 1) for a, b in steps)
         self.up = nn.ModuleList(_block(2 * b, b) for _, b in steps)
-        self.drop = nn.Dropout3d(dropout)
+        self.drop = nn.Dropout3d(config.dropout)
         self.classify = nn.Conv3d(widths[0], classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits."""
         skips = []
         # On a CPU, convolutions of few channels take half the time.
-        x = images.contiguous(memory_format=torch.channels_last_3d)
+        x = self.stem(images.contiguous(memory_format=torch.channels_last_3d))
         for level, block in enumerate(self.down):
             x = block(F.max_pool3d(x, 2) if level else x)
             skips.append(x)
@@ -53,7 +62,9 @@ class UNet3D(nn.Module):
             coarse = F.interpolate(narrow(x), scale_factor=2.0)
             x = self.drop(block(torch.cat([coarse, skips.pop()], dim=1)))
         logits: Tensor = self.classify(x)
-        return logits
+        if self.stride == 1:
+            return logits
+        return F.interpolate(logits, scale_factor=float(self.stride), mode="trilinear", align_corners=False)
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:
@@ -61,15 +72,25 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
     for channels in (inputs, outputs):
         layers += [
             nn.Conv3d(channels, outputs, 3, padding=1, bias=False),
-            nn.GroupNorm(outputs // 4, outputs),
+            # A group a channel is instance normalisation, without a change of the memory format.
+            nn.GroupNorm(outputs, outputs),
             nn.LeakyReLU(0.01, inplace=True),
         ]
     return nn.Sequential(*layers)
 
 
-_MINI = {"patch": (32, 48, 48), "widths": (8, 16, 32), "steps": 400, "batch_size": 2, "per_volume": 1}
-_SMALL = {"patch": (40, 56, 40), "widths": (12, 24, 48), "steps": 600, "batch_size": 2, "per_volume": 1}
-_SMOKE = {"patch": (16, 16, 16), "widths": (4, 8), "steps": 6, "batch_size": 2, "per_volume": 2}
+_MINI = {
+    "patch": (32, 48, 48),
+    "widths": (16, 32, 64),
+    "stride": 2,
+    "steps": 300,
+    "batch_size": 2,
+    "per_volume": 1,
+    "learning_rate": 1e-2,
+    "warmup": 20,
+}
+_SMALL = {**_MINI, "patch": (40, 56, 40), "steps": 600}
+_SMOKE = {**_MINI, "patch": (16, 16, 16), "widths": (4, 8), "steps": 6, "per_volume": 2, "warmup": 0}
 
 
 class UNet3DSegmenter(VolumeSegmenter):
@@ -91,7 +112,7 @@ class UNet3DSegmenter(VolumeSegmenter):
     @property
     def divisor(self) -> tuple[int, int, int]:  # type: ignore[override]
         """2 to the number of times that the size is halved."""
-        unit = 2 ** (len(self.settings.widths) - 1)
+        unit = self.settings.stride * 2 ** (len(self.settings.widths) - 1)
         return unit, unit, unit
 
     @property
@@ -102,6 +123,5 @@ class UNet3DSegmenter(VolumeSegmenter):
 
     def build(self) -> nn.Module:
         """The network with fresh weights."""
-        settings = self.settings
-        network = UNet3D(self.dataset.channels, len(self.dataset.classes), settings.widths, settings.dropout)
+        network = UNet3D(self.dataset.channels, len(self.dataset.classes), self.settings)
         return network.to(memory_format=torch.channels_last_3d)

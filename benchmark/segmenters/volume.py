@@ -43,6 +43,7 @@ class VolumeConfig(BaseConfig):
         batch_size: patches an update.
         per_volume: patches that are cut from a volume each time that it is read.
         patch: (D, H, W) in voxels, of what is trained on and of the window that slides.
+        balance: cross entropy weighs a class by its number of voxels in the batch to minus this; 0 for alike.
         part: of the training volumes, that are learned from; evenly spaced.
         dropout: ratio; 0 for none.
         overlap: of neighbouring windows, in each direction.
@@ -59,6 +60,7 @@ class VolumeConfig(BaseConfig):
     power: float = Field(0.9, ge=0)
     clip: float | None = Field(12.0, gt=0)
     sampling: Sampling = Sampling()
+    balance: float = Field(0.5, ge=0, le=1)
     part: float = Field(1.0, gt=0, le=1)
     dropout: float = Field(0.0, ge=0, lt=1)
     overlap: float = Field(0.25, ge=0, lt=1)
@@ -126,7 +128,7 @@ class VolumeSegmenter(Segmenter):
             torch.optim.AdamW(
                 network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
             ),
-            partial(_losses, network),
+            partial(_losses, network, settings.balance),
             poly(settings.steps, settings.power, settings.warmup),
             settings.clip,
         )
@@ -232,7 +234,7 @@ def part_of(samples: Sequence[Sample], part: float) -> Sequence[Sample]:
     return Slice(samples, [number * len(samples) // count for number in range(count)])
 
 
-def _losses(network: nn.Module, batch: tuple[Tensor, Tensor], step: int) -> dict[str, Tensor]:
+def _losses(network: nn.Module, balance: float, batch: tuple[Tensor, Tensor], step: int) -> dict[str, Tensor]:
     """Cross entropy and soft Dice of patches (B, C, *patch) with labels (B, *patch)."""
     images, labels = batch
     logits = network(images).float()
@@ -240,11 +242,15 @@ def _losses(network: nn.Module, batch: tuple[Tensor, Tensor], step: int) -> dict
     hot = F.one_hot(labels.masked_fill(~known[:, 0], 0), logits.shape[1]).movedim(-1, 1).float() * known
     probabilities = torch.softmax(logits, dim=1) * known
     axes = (0, *range(2, logits.ndim))
+    count = hot.sum(axes)
+    # Without weights a tumour of a hundredth of the voxels is not predicted for thousands of steps.
+    weight = count.clamp(min=1) ** -balance
+    entropy = F.cross_entropy(logits, labels, weight, ignore_index=VOID, reduction="sum")
     # Over the batch, structures alone; one that no patch holds still asks for nothing to be predicted.
     overlap = 2 * (probabilities * hot).sum(axes)[1:] + 1
     total = (probabilities + hot).sum(axes)[1:] + 1
-    entropy = F.cross_entropy(logits, labels, ignore_index=VOID, reduction="sum")
-    return {"cross_entropy": entropy / known.sum().clamp(min=1), "dice": 1 - (overlap / total).mean()}
+    mass = (weight * count).sum().clamp(min=1e-6)
+    return {"cross_entropy": entropy / mass, "dice": 1 - (overlap / total).mean()}
 
 
 def _slider() -> Callable[..., Any]:

@@ -35,7 +35,7 @@ def test_tumours_vary_in_size_and_contrast_and_some_volumes_have_none(mini):
             sizes.append((label == 2).sum())
             noises.append(image[label == 1].std())
             if sizes[-1]:
-                contrasts.append(image[label == 1].mean() - image[label == 2].mean())
+                contrasts.append(image[label == 2].mean() - image[label == 1].mean())
     healthy = sum(size == 0 for size in sizes)
     assert healthy == sum(RECIPE.splits.values()) // organs.HEALTHY
     present = np.array([size for size in sizes if size])

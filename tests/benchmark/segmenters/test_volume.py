@@ -70,7 +70,7 @@ def make(preset=Preset.SMOKE, **options):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    segmenter = make(steps=80, learning_rate=0.01, widths=(8, 16), patch=(16, 16, 16))
+    segmenter = make(steps=60, widths=(8, 16), stride=1)
     segmenter.fit(balls(), context(tmp_path_factory.mktemp("unet3d")))
     return segmenter
 
@@ -167,7 +167,7 @@ def test_a_training_learns(trained, images):
 
 def test_a_network_is_kept(trained, images, tmp_path):
     trained.save(tmp_path)
-    again = make(widths=(8, 16))
+    again = make(widths=(8, 16), stride=1)
     again.load(tmp_path, "cpu")
     needs = Needs(logits=True, probabilities=True)
     for one, other in zip(
@@ -184,7 +184,7 @@ def test_a_network_is_kept(trained, images, tmp_path):
 
 def test_a_volume_within_one_window_is_the_network_itself(trained, tmp_path):
     trained.save(tmp_path)
-    whole = make(widths=(8, 16), patch=(20, 24, 28))
+    whole = make(widths=(8, 16), stride=1, patch=(20, 24, 28))
     whole.load(tmp_path, "cpu")
     image = torch.from_numpy(balls(1)[0].image)[None]
     found = whole.predict(image, ["0"], Needs(logits=True, features=frozenset({Features()})), 0)[0]
@@ -193,6 +193,14 @@ def test_a_volume_within_one_window_is_the_network_itself(trained, tmp_path):
         torch.testing.assert_close(found.logits, expected, atol=1e-5, rtol=1e-5)
         features = found.features[Features()]
         torch.testing.assert_close(whole._network.classify(features[None])[0], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_half_the_resolution_gives_logits_of_the_whole(images, tmp_path):
+    segmenter = make(steps=1)
+    segmenter.fit(balls(), context(tmp_path))
+    found = segmenter.predict(images[:1], ["0"], Needs(logits=True, features=frozenset({Features()})), 0)[0]
+    assert found.logits.shape == (2, *SHAPE)
+    assert found.features[Features()].shape == (4, *(length // 2 for length in SHAPE))
 
 
 def test_stochastic_passes_depend_on_seed_and_key_alone(trained, images):
@@ -225,8 +233,8 @@ def test_it_says_what_it_lacks():
 
 
 def test_a_patch_that_the_network_cannot_take_is_refused(tmp_path):
-    with pytest.raises(BenchError, match=r"unet3d\.patch = \[16, 15, 16\]: .*multiples of \[2, 2, 2\]"):
-        make(patch=(16, 15, 16)).fit(balls(), context(tmp_path))
+    with pytest.raises(BenchError, match=r"unet3d\.patch = \[16, 14, 16\]: .*multiples of \[4, 4, 4\]"):
+        make(patch=(16, 14, 16)).fit(balls(), context(tmp_path))
 
 
 def test_a_part_of_the_volumes_is_evenly_spaced():
