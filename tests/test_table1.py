@@ -11,7 +11,7 @@ from segalarm.cli import main
 DATA = ("--dataset", "cityscapes-mini", "--preset", "smoke", "--segmenter", "lite0")
 BOTH = ("--task", "pixel-failure,image-failure")
 SEPARATE = {"SynthCP-separate", "SynthCP-joint", "Direct Prediction", "MCDropout"}
-OTHERS = {"jungo", "kwon", "synthcp-vae (synthcp.head=joint)", "ensemble-agreement", "ensemble", "MSP"}
+OTHERS = {"jungo", "kwon", "synthcp-vae", "ensemble-agreement", "ensemble", "msp"}
 """Image-level methods that the paper's Table 1 has not."""
 
 
