@@ -224,10 +224,10 @@ def test_a_network_of_mmsegmentation_is_imported_by_its_config(tmp_path):
 
 def test_an_unknown_network_and_a_missing_file_are_named(tmp_path):
     with pytest.raises(UnknownNameError, match=r"fcn8.*Did you mean.*fcn8s"):
-        import_checkpoint("fcn8", [tmp_path / "a"], None, tmp_path / "b", load_registry())
+        import_checkpoint("fcn8", [tmp_path / "a"], None, tmp_path / "b.safetensors", load_registry())
     with pytest.raises(
         BenchError, match=r"pspnet is read from 2 file\(s\), the encoder's, then the decoder's; got 1"
     ):
-        import_checkpoint("pspnet", [tmp_path / "a"], None, tmp_path / "b", load_registry())
+        import_checkpoint("pspnet", [tmp_path / "a"], None, tmp_path / "b.safetensors", load_registry())
     with pytest.raises(BenchError, match=r"a\.pth does not exist"):
-        import_checkpoint("fcn8s", [tmp_path / "a.pth"], None, tmp_path / "b", load_registry())
+        import_checkpoint("fcn8s", [tmp_path / "a.pth"], None, tmp_path / "b.safetensors", load_registry())
