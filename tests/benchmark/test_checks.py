@@ -16,8 +16,10 @@ def every_check():
         for name in load_registry().names(kind):
             if name == "mmseg":  # has no config of its own
                 continue
+            # Its 38 million parameters take most of a minute.
+            marks = [pytest.mark.slow] if name == "ah-net" else []
             for check in checks(kind, name):
-                yield pytest.param(check, id=f"{name}: {check}")
+                yield pytest.param(check, id=f"{name}: {check}", marks=marks)
 
 
 @pytest.mark.parametrize("check", list(every_check()))

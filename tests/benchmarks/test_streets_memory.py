@@ -7,19 +7,15 @@ Other parts of the frames: BENCH_PERCENT="0.4 1.6".
 """
 
 import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from segalarm.datasets import generated
 from segalarm.datasets.cityscapes import Cityscapes
+from segalarm.tests.memory import needs_proc, watched
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux' /proc"),
-]
+pytestmark = [pytest.mark.slow, needs_proc]
 SMALL, LARGE = (float(part) / 100 for part in os.environ.get("BENCH_PERCENT", "2 10").split())
 LIMIT = 8 * 2**30
 SHAPES = 4
@@ -52,21 +48,6 @@ def lay_out(folder, part):
     return count
 
 
-def tree_bytes(root):
-    """Memory of a process and its children, pages that they share counted once."""
-    waiting, total = [root], 0
-    while waiting:
-        process = waiting.pop()
-        try:
-            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-            children = [task.read_text() for task in Path(f"/proc/{process}/task").glob("*/children")]
-        except OSError:  # it has come to its end
-            continue
-        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-        waiting += [int(child) for text in children for child in text.split()]
-    return total
-
-
 def peak(folder, part):
     """The largest memory of a run, in bytes, and the number of frames."""
     frames = lay_out(folder / "tree", part)
@@ -74,17 +55,9 @@ def peak(folder, part):
     words += ["--task", "pixel-failure,image-failure", "--variant", "generated", "--preset", "small"]
     words += ["--workspace", folder / "workspace", "--set", "vae-alarm.vae.steps=6", "--segmenter", "lite0"]
     words += [word for key in STEPS for word in ("--set", f"{key}=6")] + ["--set", "mcdropout.passes=4"]
-    began = time.monotonic()
-    with (folder / "output").open("w") as output:
-        running = subprocess.Popen(
-            [sys.executable, "-m", "segalarm.cli", *map(str, words)], stdout=output, stderr=subprocess.STDOUT
-        )
-        largest = 0
-        while running.poll() is None:
-            largest = max(largest, tree_bytes(running.pid))
-            time.sleep(0.2)
-    assert running.returncode == 0, (folder / "output").read_text()[-3000:]
-    print(f"\n{part:.1%}, {frames} frames: {largest / 2**30:.2f} GiB, {time.monotonic() - began:.0f} s")
+    command = [sys.executable, "-m", "segalarm.cli", *map(str, words)]
+    largest, seconds = watched(command, folder / "output")
+    print(f"\n{part:.1%}, {frames} frames: {largest / 2**30:.2f} GiB, {seconds:.0f} s")
     return largest, frames
 
 
