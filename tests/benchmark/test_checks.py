@@ -19,6 +19,8 @@ def every_check():
                 continue
             absent = name == "msp-crf" and importlib.util.find_spec("pydensecrf") is None
             marks = [pytest.mark.skip("the extra crf is not installed")] if absent else []
+            if name == "ah-net":  # its 38 million parameters take most of a minute
+                marks.append(pytest.mark.slow)
             for check in checks(kind, name):
                 yield pytest.param(check, id=f"{name}: {check}", marks=marks)
 

@@ -1,13 +1,14 @@
 """Tables beyond what the paper prints: class by class, other metrics, numbers that are undefined."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.record import Record, read_records
 from segalarm.benchmark.table import build_table, render
-from segalarm.benchmark.tables.paper import TABLE1
+from segalarm.benchmark.tables.paper import TABLE1, TABLE2
 
 NAN = float("nan")
 
@@ -112,3 +113,27 @@ def test_machines_get_the_class_too(example):
     (road,) = [cell for cell in cells if cell["metric"] == "Pearson" and cell["class"] == "road"]
     assert road["value"] == pytest.approx(40)
     assert road["mIoU"] == pytest.approx(57.5)
+
+
+def test_volumes_without_the_structure_are_counted_in_a_footnote(example):
+    facts = {"dataset": "msd-hippocampus", "variant": None, "train_dataset": "msd-hippocampus"}
+    facts |= {"train_variant": None, "segmenter": "unet3d", "method": "vae-alarm", "task": Task.IMAGE_FAILURE}
+    metrics = {"MAE": 0.1, "STD": 0.1, "Pearson": 0.4, "Spearman": 0.4, "AURC": 0.2}
+    structures = {name: {"anterior": NAN if name == "Pearson" else 0.3, "posterior": 0.4} for name in metrics}
+    record = Record(
+        identity=example.identity.model_copy(update={**facts, "method_config": {}, "train_segmenter": None}),
+        status="ok",
+        provenance=example.provenance,
+        metrics={"per-class": metrics},
+        per_class=structures,
+        counts={"images": 75, "classes_scored": 1, "without anterior": 0, "without posterior": 3},
+    )
+    text = render(build_table(TABLE2, [record], all_metrics=True))
+    grid = re.sub(" +", " ", text[text.index("msd-hippocampus") :])
+    assert "| VAE (our imple.) | 10.00 [1]" in grid
+    assert "20.00 [1]" in grid  # AURC
+    assert "[1] 3 of 75 volumes have no posterior, so no Dice of it, and are left out." in grid
+    assert "mean over" not in grid  # one structure alone counts, by intent
+    by_structure = render(build_table(TABLE2, [record], per_class=True))
+    assert by_structure.count("3 of 75 volumes") == 4
+    assert "40.00 [1]" in re.sub(" +", " ", by_structure)

@@ -1,9 +1,26 @@
-"""The largest memory of a command and its children, for the benchmarks beside it."""
+"""Host memory of a command with all its processes, for the benchmarks beside it."""
 
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux' /proc")
+
+
+def watched(command, output):
+    """Run a command, its text into a file; the largest memory in bytes, and the seconds."""
+    began = time.monotonic()
+    with output.open("w") as stream:
+        running = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT)
+        largest = 0
+        while running.poll() is None:
+            largest = max(largest, tree_bytes(running.pid))
+            time.sleep(0.2)
+    assert running.returncode == 0, output.read_text()[-3000:]
+    return largest, time.monotonic() - began
 
 
 def tree_bytes(root):
@@ -23,15 +40,6 @@ def tree_bytes(root):
 
 def bench_peak(words, output):
     """Run `bench` with these words; its largest memory in bytes. What it prints goes to a file."""
-    began = time.monotonic()
-    with output.open("w") as stream:
-        running = subprocess.Popen(
-            [sys.executable, "-m", "segalarm.cli", *map(str, words)], stdout=stream, stderr=subprocess.STDOUT
-        )
-        largest = 0
-        while running.poll() is None:
-            largest = max(largest, tree_bytes(running.pid))
-            time.sleep(0.2)
-    assert running.returncode == 0, output.read_text()[-3000:]
-    print(f"\n{output.stem}: {largest / 2**30:.2f} GiB, {time.monotonic() - began:.0f} s")
+    largest, seconds = watched([sys.executable, "-m", "segalarm.cli", *map(str, words)], output)
+    print(f"\n{output.stem}: {largest / 2**30:.2f} GiB, {seconds:.0f} s")
     return largest

@@ -12,12 +12,9 @@ from pathlib import Path
 import pytest
 from segalarm.datasets import generated
 from segalarm.datasets.cityscapes import Cityscapes
-from segalarm.tests.benchmarks.memory import bench_peak
+from segalarm.tests.benchmarks.memory import bench_peak, needs_proc
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="reads Linux' /proc"),
-]
+pytestmark = [pytest.mark.slow, needs_proc]
 SMALL, LARGE = (float(part) / 100 for part in os.environ.get("BENCH_PERCENT", "2 10").split())
 LIMIT = 8 * 2**30
 SHAPES = 4
