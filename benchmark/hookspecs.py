@@ -29,7 +29,7 @@ def register_datasets(register: Register) -> None:
 
 @hookspec
 def register_segmenters(register: Register) -> None:
-    """Add segmenters: `register(name, target, summary=)`."""
+    """Add segmenters: `register(name, target, summary=, ndims=)`."""
 
 
 @hookspec

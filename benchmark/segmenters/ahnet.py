@@ -28,6 +28,8 @@ class AHNet(MonaiAHNet):  # type: ignore[misc]
     stands before the last convolution, so that the names of the weights remain MONAI's.
     """
 
+    final: nn.Module
+
     def __init__(self, channels: int, classes: int, dropout: float) -> None:
         super().__init__(in_channels=channels, out_channels=classes)
         theirs: nn.Module = self.get_submodule("final")
