@@ -32,8 +32,7 @@ class AHNet(MonaiAHNet):  # type: ignore[misc]
 
     def __init__(self, channels: int, classes: int, dropout: float) -> None:
         super().__init__(in_channels=channels, out_channels=classes)
-        theirs: nn.Module = self.get_submodule("final")
-        layers = OrderedDict(theirs.named_children())
+        layers = OrderedDict(self.final.named_children())
         convolution, up = layers.pop("conv"), layers.pop("up")
         self.final = nn.Sequential(
             OrderedDict([*layers.items(), ("drop", nn.Dropout3d(dropout)), ("conv", convolution), ("up", up)])
