@@ -9,6 +9,13 @@ from segalarm import FitOn, Method, Needs, Scores, Task
 from segalarm.benchmark.checks import NonconformingError, checks
 from segalarm.benchmark.errors import UnknownNameError
 from segalarm.benchmark.plugins import Entry, load_registry
+from segalarm.datasets.decathlon import TASKS
+
+# ah-net has 38 million parameters. The Decathlon's tasks differ in facts alone: three of them are enough.
+LONG = {
+    "ah-net",
+    *(f"msd-{task.name}" for task in TASKS if task.name not in ("pancreas", "hippocampus", "braintumour")),
+}
 
 
 def every_check():
@@ -16,8 +23,7 @@ def every_check():
         for name in load_registry().names(kind):
             if name == "mmseg":  # has no config of its own
                 continue
-            # Its 38 million parameters take most of a minute.
-            marks = [pytest.mark.slow] if name == "ah-net" else []
+            marks = [pytest.mark.slow] if name in LONG else []
             for check in checks(kind, name):
                 yield pytest.param(check, id=f"{name}: {check}", marks=marks)
 
