@@ -90,7 +90,7 @@ _MINI = {
     "warmup": 20,
 }
 _SMALL = {**_MINI, "patch": (40, 56, 40), "steps": 600}
-_SMOKE = {**_MINI, "patch": (16, 16, 16), "widths": (4, 8), "steps": 6, "per_volume": 2, "warmup": 0}
+_SMOKE = {**_MINI, "widths": (4, 8), "steps": 6, "warmup": 0}
 
 
 class UNet3DSegmenter(VolumeSegmenter):

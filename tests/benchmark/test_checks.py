@@ -10,6 +10,13 @@ from segalarm import FitOn, Method, Needs, Scores, Task
 from segalarm.benchmark.checks import NonconformingError, checks
 from segalarm.benchmark.errors import UnknownNameError
 from segalarm.benchmark.plugins import Entry, load_registry
+from segalarm.datasets.decathlon import TASKS
+
+# ah-net has 38 million parameters. The Decathlon's tasks differ in facts alone: three of them are enough.
+LONG = {
+    "ah-net",
+    *(f"msd-{task.name}" for task in TASKS if task.name not in ("pancreas", "hippocampus", "braintumour")),
+}
 
 
 def every_check():
@@ -19,7 +26,7 @@ def every_check():
                 continue
             absent = name == "msp-crf" and importlib.util.find_spec("pydensecrf") is None
             marks = [pytest.mark.skip("the extra crf is not installed")] if absent else []
-            if name == "ah-net":  # its 38 million parameters take most of a minute
+            if name in LONG:
                 marks.append(pytest.mark.slow)
             for check in checks(kind, name):
                 yield pytest.param(check, id=f"{name}: {check}", marks=marks)

@@ -63,9 +63,9 @@ def context(folder):
     )
 
 
-def make(preset=Preset.SMOKE, **options):
-    kind = UNet3DSegmenter
-    return kind(configure(kind, kind.name, options, preset, Protocol.OFFICIAL, INFO), INFO)
+def make(**options):
+    kind, options = UNet3DSegmenter, {"patch": (16, 16, 16), "per_volume": 2, **options}
+    return kind(configure(kind, kind.name, options, Preset.SMOKE, Protocol.OFFICIAL, INFO), INFO)
 
 
 @pytest.fixture(scope="module")
