@@ -87,6 +87,7 @@ class DecathlonTask:
             channels=self.channels,
             default_preset=self.preset,
             segmenters=self.segmenters,
+            light=("unet3d",),
             default_tasks=(Task.IMAGE_FAILURE,),
             scored=self.scored,
         )

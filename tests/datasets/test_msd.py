@@ -310,3 +310,9 @@ def test_a_tree_of_ones_own_is_one_more_subclass(tmp_path):
     dataset.prepare()
     assert variant_of(dataset, {}) is None
     assert dataset.samples("test")[0].key.startswith("kidney_")
+
+
+def test_volumes_have_a_light_segmenter_of_their_own():
+    from segalarm.datasets.pancreas_mini import PancreasMini
+
+    assert PancreasMini.info.light == Hippocampus.info.light == ("unet3d",)
