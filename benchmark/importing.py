@@ -24,10 +24,6 @@ GENERATOR = (
     "--set synthcp.cgan.weights={file} --set synthcp.cgan.ngf={width} (and cgan.upsampling and cgan.size as "
     "it was trained: the weights do not hold them)"
 )
-COMPARISON = (
-    "--set {method}.comparison.weights={file} --set {method}.comparison.encoder=resnet18 "
-    "--set {method}.comparison.size=null"
-)
 
 
 @dataclass(frozen=True)
@@ -175,6 +171,11 @@ def _comparison(synthesized: bool, classes: int, state: Mapping[str, Tensor]) ->
     return ComparisonNetwork(classes, ComparisonConfig(pretrained=False), synthesized)
 
 
+def _comparison_option(method: str) -> str:
+    own = f"--set {method}.comparison"
+    return f"{own}.weights={{file}} {own}.encoder=resnet18 {own}.size=null"
+
+
 def _branch(widths: Sequence[int], classes: int, state: Mapping[str, Tensor]) -> nn.Module:
     from segalarm.methods.tcp import ConfidenceBranch
 
@@ -210,11 +211,9 @@ def _pspnet(states: list[State], classes: int) -> list[State]:
 SOURCES: Mapping[str, Source] = {
     "spade-generator": Source((Part(_generator, GENERATOR),), None),
     "spade-discriminator": Source((Part(_discriminator, "(no run reads it: for training on)"),)),
-    "synthcp-comparison": Source(
-        (Part(partial(_comparison, True), COMPARISON.format(method="synthcp", file="{file}")),)
-    ),
+    "synthcp-comparison": Source((Part(partial(_comparison, True), _comparison_option("synthcp")),)),
     "direct-prediction": Source(
-        (Part(partial(_comparison, False), COMPARISON.format(method="direct-prediction", file="{file}")),)
+        (Part(partial(_comparison, False), _comparison_option("direct-prediction")),)
     ),
     "fcn8s": Source((_FCN8S,), prepare=_without_alias),
     "deeplab": Source((_DEEPLAB,)),

@@ -92,6 +92,13 @@ class Slice(Sequence[Sample]):
         return Slice(self._samples, rows) if isinstance(index, slice) else self._samples[rows]
 
 
+def evenly(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
+    """At most so many of the samples, evenly spaced."""
+    if len(samples) <= most:
+        return samples
+    return Slice(samples, [number * len(samples) // most for number in range(most)])
+
+
 def shuffled(position: int, count: int, seed: int, stream: int) -> int:
     """The index at a position of an endless order in which each of `count` comes once an epoch.
 

@@ -15,7 +15,15 @@ from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.evaluate import Evaluation, make_evaluator, pixel_scores
 from segalarm.benchmark.interfaces import Scores, Task
 from segalarm.benchmark.loading import load_batches
-from segalarm.benchmark.plan import Cell, Data, check_names, make_network, prepare_data, samples_hash
+from segalarm.benchmark.plan import (
+    Cell,
+    Data,
+    check_names,
+    data_facts,
+    make_network,
+    prepare_data,
+    trained_on,
+)
 from segalarm.benchmark.plugins import Registry
 from segalarm.benchmark.record import Identity, Plugin, Record
 from segalarm.benchmark.request import Request
@@ -91,8 +99,7 @@ def score(
     kind = registry.get("datasets", dataset).load()
     preset = request.preset or kind.info.default_preset
     data = prepare_data(request, dataset, preset, registry)
-    other = request.train_dataset
-    train = prepare_data(request, other, preset, registry) if other and other != dataset else data
+    train = trained_on(request, data, preset, registry)
     if Task.ANOMALY not in data.dataset.info.tasks:
         raise BenchError(f"{dataset} has no ground truth for {Task.ANOMALY}")
     maps = find_maps(path, dataset, [data.test[row].key for row in range(len(data.test))])
@@ -106,15 +113,7 @@ def score(
         network = make_network(request, segmenter, preset, train, request.seeds[0], registry, None)
         facts = network.facts["config"]
     identity = Identity(
-        dataset=dataset,
-        variant=data.variant,
-        dataset_revision=data.dataset.info.revision,
-        samples_hash=samples_hash(data.test),
-        n_samples=len(data.test),
-        train_dataset=train.dataset.info.name,
-        train_variant=train.variant,
-        train_samples_hash=samples_hash(train.train),
-        n_train_samples=len(train.train),
+        **data_facts(data, train),
         segmenter=segmenter,
         segmenter_config=facts,
         method=_method(name, maps, registry),

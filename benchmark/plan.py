@@ -22,7 +22,7 @@ from segalarm.benchmark.interfaces import (
     Segmenter,
     Task,
 )
-from segalarm.benchmark.loading import Slice
+from segalarm.benchmark.loading import evenly
 from segalarm.benchmark.plugins import Entry, Registry
 from segalarm.benchmark.record import Identity, Record, Tuned
 from segalarm.benchmark.request import Request, configure, swept
@@ -196,14 +196,34 @@ def prepare_data(request: Request, name: str, preset: Preset, registry: Registry
     variant = variant_of(dataset, request.variants)
     splits = {name: dataset.samples(name) for name in ("train", "validation", "test")}
     if preset is Preset.SMOKE:
-        splits = {name: _thin(samples, LIMITS[name]) for name, samples in splits.items()}
+        splits = {name: evenly(samples, LIMITS[name]) for name, samples in splits.items()}
     return Data(entry, dataset, variant, **splits)
 
 
-def _thin(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
-    if len(samples) <= most:
-        return samples
-    return Slice(samples, [k * len(samples) // most for k in range(most)])
+def trained_on(request: Request, data: Data, preset: Preset, registry: Registry) -> Data:
+    """The data set that is trained on: the tested one, unless the request names another.
+
+    Raises:
+        BenchError: as `prepare_data`.
+    """
+    other = request.train_dataset
+    return prepare_data(request, other, preset, registry) if other and other != data.entry.name else data
+
+
+def data_facts(data: Data, train: Data) -> dict[str, Any]:
+    """What of an `Identity` says which samples were tested, and which trained on."""
+    info = data.dataset.info
+    return {
+        "dataset": info.name,
+        "variant": data.variant,
+        "dataset_revision": info.revision,
+        "samples_hash": samples_hash(data.test),
+        "n_samples": len(data.test),
+        "train_dataset": train.dataset.info.name,
+        "train_variant": train.variant,
+        "train_samples_hash": samples_hash(train.train),
+        "n_train_samples": len(train.train),
+    }
 
 
 def find_segmenter(name: str, registry: Registry) -> tuple[Entry, dict[str, Any]]:
@@ -285,8 +305,7 @@ def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, 
             kind: type[Dataset] = registry.get("datasets", name).load()
             preset = request.preset or kind.info.default_preset
             data = prepare_data(request, name, preset, registry)
-            other = request.train_dataset
-            train = prepare_data(request, other, preset, registry) if other and other != name else data
+            train = trained_on(request, data, preset, registry)
             if not train.train and request.checkpoint is None:
                 raise BenchError(
                     f"data set '{train.dataset.info.name}' has no training split: name another with "
@@ -350,7 +369,7 @@ def _cell(
     tried: Mapping[str, Sequence[Any]],
 ) -> Cell:
     kind: type[Method] = entry.load()
-    data, train, info = group.data, group.train, group.data.dataset.info
+    data, train = group.data, group.train
     settings = (group.preset, request.protocol, train.dataset.info)
     candidates = tuple(
         Candidate(values, kind(configure(kind, entry.name, found, *settings), task))
@@ -360,15 +379,7 @@ def _cell(
     network, teacher = group.network, group.teacher
     learns_from_other = teacher is not network and method.fit_on() is FitOn.OUT_OF_FOLD
     identity = Identity(
-        dataset=info.name,
-        variant=data.variant,
-        dataset_revision=info.revision,
-        samples_hash=samples_hash(data.test),
-        n_samples=len(data.test),
-        train_dataset=train.dataset.info.name,
-        train_variant=train.variant,
-        train_samples_hash=samples_hash(train.train),
-        n_train_samples=len(train.train),
+        **data_facts(data, train),
         segmenter=network.name,
         segmenter_config=network.facts["config"],
         segmenter_checkpoint=network.facts["checkpoint"],

@@ -25,28 +25,17 @@ from segalarm.methods.structures import Aggregator, mean_confidence
 from torch import Tensor
 
 
-class EnsembleConfig(Config):
-    """Hyper-parameters.
-
-    Attributes:
-        members: segmenters, the tested one among them.
-        statistic: what is read of their predictions for a pixel, see `uncertainty`.
-        aggregator: over what the confidence is averaged for the quality of a class.
-    """
+class MembersConfig(Config):
+    """`members`: segmenters, the tested one among them."""
 
     members: int = Field(3, ge=2)
-    statistic: Literal["entropy", "mutual-information", "variance"] = "entropy"
-    aggregator: Aggregator = "structure"
 
 
-class Ensemble(Method):
-    """Score a pixel by the uncertainty over members; a class by their mean confidence in its pixels.
+class OfMembers(Method):
+    """A method that reads what the members of an ensemble say."""
 
-    The errors that it is judged by are those of the tested segmenter alone.
-    """
-
-    Config = EnsembleConfig
-    config: EnsembleConfig
+    Config = MembersConfig
+    config: MembersConfig
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
@@ -56,6 +45,28 @@ class Ensemble(Method):
     def needs(self) -> Needs:
         """The members."""
         return Needs(ensemble=self.config.members)
+
+
+class EnsembleConfig(MembersConfig):
+    """Hyper-parameters.
+
+    Attributes:
+        statistic: what is read of their predictions for a pixel, see `uncertainty`.
+        aggregator: over what the confidence is averaged for the quality of a class.
+    """
+
+    statistic: Literal["entropy", "mutual-information", "variance"] = "entropy"
+    aggregator: Aggregator = "structure"
+
+
+class Ensemble(OfMembers):
+    """Score a pixel by the uncertainty over members; a class by their mean confidence in its pixels.
+
+    The errors that it is judged by are those of the tested segmenter alone.
+    """
+
+    Config = EnsembleConfig
+    config: EnsembleConfig
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Read the configured statistic; the mean probability of the label is the confidence."""

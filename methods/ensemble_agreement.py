@@ -4,47 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
 from segalarm.benchmark.interfaces import (
     VOID,
-    Config,
     Context,
-    DatasetInfo,
     Item,
-    Method,
-    Needs,
-    Preset,
-    Protocol,
     Scores,
 )
 from segalarm.benchmark.metrics import per_class_iou
+from segalarm.methods.ensemble import OfMembers
 from torch import Tensor
 
 
-class EnsembleAgreementConfig(Config):
-    """`members`: segmenters, the tested one among them."""
-
-    members: int = Field(3, ge=2)
-
-
-class EnsembleAgreement(Method):
+class EnsembleAgreement(OfMembers):
     """The quality of each class is how well the members' segmentations of it overlap."""
-
-    Config = EnsembleAgreementConfig
-    config: EnsembleAgreementConfig
-
-    @classmethod
-    def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The fewest that are an ensemble, in tests."""
-        return {"members": 2} if preset is Preset.SMOKE else {}
-
-    def needs(self) -> Needs:
-        """The members."""
-        return Needs(ensemble=self.config.members)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
         """Mean Dice (in images IoU) over all pairs of members."""

@@ -30,14 +30,13 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
+from segalarm.benchmark.segmenters.scales import STREET_SCALES
 from segalarm.methods.labels import resized
 from torch import Tensor
 
 FILE = "features.safetensors"
 CHUNK = 1024
 """Pixels that are scored at a time: features of a large image would not fit twice."""
-STREETS = (300, 375, 450, 525, 600)
-"""Short sides at which StreetHazards' published features are averaged."""
 
 
 class FeatureConfig(Config):
@@ -120,7 +119,7 @@ class FeatureAlarm(Method):
 
 def published_scales(preset: Preset, dataset: DatasetInfo) -> tuple[int, ...]:
     """The scales of the published features on StreetHazards; elsewhere, the image as it is."""
-    return STREETS if preset is Preset.FULL and dataset.name.startswith("streethazards") else ()
+    return STREET_SCALES if preset is Preset.FULL and dataset.name.startswith("streethazards") else ()
 
 
 def training_features(

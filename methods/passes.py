@@ -5,7 +5,7 @@ MCDropout, Jungo et al. and Kwon et al. regress a quality from these; fifty pass
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -93,17 +93,26 @@ def variance(passes: MonteCarlo, labels: Tensor) -> Tensor:
     return (aleatoric + epistemic).gather(0, labels[None])[0]
 
 
-def numbers(prediction: Prediction, passes: int) -> dict[str, Array]:
-    """All that is regressed from by name, float64 (L,) each; NaN for structures that are not predicted."""
-    drawn, labels = prediction.monte_carlo[passes], prediction.labels
-    classes = len(drawn.mean)
-    found = {"probabilities": class_entropies(drawn.mean)}
-    if drawn.logits is not None:
-        found["logits"] = class_entropies(mean_prediction(drawn, "logits"))
-    for kind, values in (("entropy", entropy(drawn)), ("variance", variance(drawn, labels))):
-        for aggregator in get_args(Aggregator):
-            found[f"{kind} of {aggregator}"] = aggregated(values, labels, classes, aggregator)
-    return found
+def of_structures(kind: str, aggregator: Aggregator, drawn: MonteCarlo, labels: Tensor) -> Array:
+    """An uncertainty of each predicted structure, float64 (L,); NaN where it is not predicted.
+
+    Args:
+        kind: "entropy" or "variance".
+    """
+    values = entropy(drawn) if kind == "entropy" else variance(drawn, labels)
+    return aggregated(values, labels, len(drawn.mean), aggregator)
+
+
+NUMBERS: Mapping[str, Callable[[MonteCarlo, Tensor], Array]] = {
+    "probabilities": lambda drawn, labels: class_entropies(drawn.mean),
+    "logits": lambda drawn, labels: class_entropies(mean_prediction(drawn, "logits")),
+    **{
+        f"{kind} of {aggregator}": partial(of_structures, kind, aggregator)
+        for kind in ("entropy", "variance")
+        for aggregator in get_args(Aggregator)
+    },
+}
+"""All that is regressed from, by name, float64 (L,) each; logits only where the passes have them."""
 
 
 def write_numbers(pairs: Pairs, config: PassesConfig, folder: Path, context: Context) -> None:
@@ -111,9 +120,9 @@ def write_numbers(pairs: Pairs, config: PassesConfig, folder: Path, context: Con
     names: list[str] = []
 
     def joined(prediction: Prediction) -> Array:
-        found = numbers(prediction, config.passes)
-        names[:] = found
-        return np.stack(list(found.values()))
+        drawn = prediction.monte_carlo[config.passes]
+        names[:] = [name for name in NUMBERS if name != "logits" or drawn.logits is not None]
+        return np.stack([NUMBERS[name](drawn, prediction.labels) for name in names])
 
     features, quality = observed(pairs, joined, config.absent, "stochastic passes", context)
     named: dict[str, Any] = {name: features[:, row] for row, name in enumerate(names)}
@@ -155,7 +164,7 @@ class PassesRegression(StructureRegression):
     Config = PassesRegressionConfig
     config: PassesRegressionConfig
     kind: ClassVar[str]
-    """Of uncertainty, as in `numbers`."""
+    """Of uncertainty, see `of_structures`."""
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
@@ -172,7 +181,8 @@ class PassesRegression(StructureRegression):
 
     def numbers(self, item: Item, context: Context) -> Array:
         """The mean uncertainty of each predicted structure."""
-        return numbers(item.prediction, self.config.passes)[self._name]
+        prediction = item.prediction
+        return NUMBERS[self._name](prediction.monte_carlo[self.config.passes], prediction.labels)
 
     @property
     def _name(self) -> str:

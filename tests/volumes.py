@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 import torch
 from segalarm.benchmark.interfaces import (
-    Context,
     DatasetInfo,
     Item,
     MonteCarlo,
@@ -21,6 +20,7 @@ from segalarm.benchmark.interfaces import (
     Truth,
 )
 from segalarm.benchmark.request import configure
+from segalarm.tests.contexts import bare_context
 
 SHAPE = (14, 18, 11)
 INFO = DatasetInfo(
@@ -116,17 +116,8 @@ def context(folder, count=8):
             build(made[key], replace(found, workspace=scratch, seed=seed))
         return made[key]
 
-    found = Context(
-        info=INFO,
-        train=[sample_of(index) for index in range(count)],
-        device="cpu",
-        precision="32",
-        seed=0,
-        workspace=folder,
-        segmenter=None,
-        track=lambda items, description, total: items,
-        artifact=artifact,
-    )
+    train = [sample_of(index) for index in range(count)]
+    found = bare_context(folder, INFO, train=train, precision="32", artifact=artifact)
     return found
 
 

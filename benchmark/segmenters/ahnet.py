@@ -49,7 +49,11 @@ class AHNetSegmenter(VolumeSegmenter):
 
     name: ClassVar[str] = "ah-net"
     classifier: ClassVar[str] = "final"
-    divisor: ClassVar[Size] = (32, 128, 128)
+
+    @property
+    def divisor(self) -> Size:
+        """The least that its strides and pyramid take."""
+        return 32, 128, 128
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:

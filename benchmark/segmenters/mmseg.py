@@ -33,13 +33,12 @@ from segalarm.benchmark.segmenters.crops import Crops, balanced_weights
 from segalarm.benchmark.segmenters.inference import DECODER, Runner
 from segalarm.benchmark.segmenters.network import Blueprint, Normalise, files_of, find, read_blueprint
 from segalarm.benchmark.segmenters.reference import deep_stem
+from segalarm.benchmark.segmenters.scales import padded, scaled
 from segalarm.benchmark.segmenters.stochastic import active_dropouts, dropout_on, stable_seed, statistics
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
 from torch import Tensor, nn
 
 WEIGHTS = "segmenter.safetensors"
-LONG_SIDE = 1000
-"""The most pixels of the long side of a scaled image, as StreetHazards' segmenter has it."""
 EDGE_WIDTH = 4
 """Of the boundaries that PIDNet learns, in pixels, as its config has it."""
 
@@ -202,7 +201,7 @@ class MMSegmenter(Segmenter):
             samples,
             len(self.dataset.classes),
             settings.batch_size,
-            settings.crop or _padded(samples[0].image.shape[1:], settings.divisor),
+            settings.crop or padded(samples[0].image.shape[1:], settings.divisor),
             settings.augment,
             context.seed,
         )
@@ -272,7 +271,7 @@ class MMSegmenter(Segmenter):
         for each in wanted:
             if each.scales:
                 features[each] = self._averaged_features(images, size, each)
-        views = [_scaled(images, short) for short in self.settings.scales]
+        views = [scaled(images, short) for short in self.settings.scales]
         if len(views) > 1:
             total = sum(torch.softmax(runner.logits(view, size)[0], dim=1) for view in views)
             assert isinstance(total, Tensor)
@@ -287,7 +286,7 @@ class MMSegmenter(Segmenter):
         quarter = (-(-size[0] // 4), -(-size[1] // 4))
         total: Tensor | None = None
         for short in wanted.scales:
-            view = _scaled(images, short)
+            view = scaled(images, short)
             _, found = self._ready().logits(view, (int(view.shape[2]), int(view.shape[3])), {wanted.layer})
             resized = F.interpolate(found[wanted.layer], quarter, mode="bilinear", align_corners=False)
             total = resized if total is None else total.add_(resized)
@@ -303,7 +302,7 @@ class MMSegmenter(Segmenter):
             raise BenchError(
                 f"segmenter {self.name} has no dropout for Monte-Carlo passes: --set {self.name}.dropout=0.1"
             )
-        views = [_scaled(image, short) for short in self.settings.scales] or [image]
+        views = [scaled(image, short) for short in self.settings.scales] or [image]
         draws = [runner.stochastic(view, size) for view in views]
 
         def draw() -> tuple[Tensor, Tensor | None]:
@@ -443,17 +442,3 @@ def _set_window(network: Any, crop: tuple[int, int] | None) -> None:
         raise BenchError("inference=slide needs a window: set crop to its height and width")
     stride = given.get("stride") or tuple(max(1, length * 2 // 3) for length in window)
     network.test_cfg = ConfigDict(mode="slide", crop_size=tuple(window), stride=tuple(stride))
-
-
-def _padded(shape: Sequence[int], divisor: int) -> tuple[int, int]:
-    height, width = (-(-length // divisor) * divisor for length in shape)
-    return height, width
-
-
-def _scaled(images: Tensor, short: int) -> Tensor:
-    """Resize so that the short side is `short`, the long at most `LONG_SIDE`, both multiples of 8."""
-    height, width = images.shape[2:]
-    factor = min(short / min(height, width), LONG_SIDE / max(height, width))
-    size = _padded((int(height * factor), int(width * factor)), 8)
-    # As PIL resizes, which the published code does.
-    return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)

@@ -9,10 +9,8 @@ from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import DatasetInfo, Preset, Protocol
 from segalarm.benchmark.pretrained import find_weights
 from segalarm.benchmark.segmenters.mmseg import MMSegmenter
+from segalarm.benchmark.segmenters.scales import STREET_SCALES
 from torch import Tensor
-
-STREET_SCALES = (300, 375, 450, 525, 600)
-"""Short sides of StreetHazards' images, in training and for the averaged test."""
 
 
 class PaperSegmenter(MMSegmenter):

@@ -1,19 +1,37 @@
-"""Training batches of a segmenter of volumes, each a function of its number alone."""
+"""Patches of volumes: training batches, each a function of its number alone, and a window that slides."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.errors import BenchError, ExtraMissingError
 from segalarm.benchmark.interfaces import VOID, Config, Float32, Labels, Sample
 from segalarm.benchmark.loading import shuffled
 
 Size = tuple[int, int, int]
 PADDING = 0.0
 """Of the image where a patch is larger than the volume: the lower end of CT's window, the mean of MR."""
+
+
+def sliding_window(what: str) -> Callable[..., Any]:
+    """MONAI's inference by a window that slides over a volume.
+
+    Args:
+        what: it is for, as errors name it.
+
+    Raises:
+        ExtraMissingError: MONAI is not installed.
+    """
+    try:
+        from monai.inferers import sliding_window_inference
+    except ImportError as error:
+        raise ExtraMissingError(what, "medical", "monai") from error
+    found: Callable[..., Any] = sliding_window_inference
+    return found
 
 
 class Sampling(Config):

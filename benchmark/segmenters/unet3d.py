@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from segalarm.benchmark.interfaces import Config as BaseConfig
 from segalarm.benchmark.interfaces import DatasetInfo, Preset, Protocol
+from segalarm.benchmark.segmenters.patches import Size
 from segalarm.benchmark.segmenters.volume import VolumeConfig, VolumeSegmenter
 from torch import Tensor, nn
 
@@ -110,7 +111,7 @@ class UNet3DSegmenter(VolumeSegmenter):
         return dict(_MINI if dataset.name.endswith("-mini") else _SMALL)
 
     @property
-    def divisor(self) -> tuple[int, int, int]:  # type: ignore[override]
+    def divisor(self) -> Size:
         """2 to the number of times that the size is halved."""
         unit = self.settings.stride * 2 ** (len(self.settings.widths) - 1)
         return unit, unit, unit

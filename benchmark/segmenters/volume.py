@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
-from segalarm.benchmark.errors import BenchError, ExtraMissingError
+from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     VOID,
     Context,
@@ -25,8 +25,8 @@ from segalarm.benchmark.interfaces import (
     Segmenter,
 )
 from segalarm.benchmark.interfaces import Config as BaseConfig
-from segalarm.benchmark.loading import Slice
-from segalarm.benchmark.segmenters.patches import PADDING, Patches, Sampling, Size
+from segalarm.benchmark.loading import evenly
+from segalarm.benchmark.segmenters.patches import PADDING, Patches, Sampling, Size, sliding_window
 from segalarm.benchmark.segmenters.stochastic import active_dropouts, dropout_on, stable_seed, statistics
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
 from torch import Tensor, nn
@@ -74,12 +74,15 @@ class VolumeSegmenter(Segmenter):
     name: ClassVar[str]
     classifier: ClassVar[str]
     """The network's last module, whose input are the features of layer "decoder"."""
-    divisor: ClassVar[Size]
-    """Patches are multiples of it."""
 
     def __init__(self, config: BaseConfig, dataset: DatasetInfo) -> None:
         super().__init__(config, dataset)
         self._network: nn.Module | None = None
+
+    @property
+    @abstractmethod
+    def divisor(self) -> Size:
+        """Patches are multiples of it."""
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -188,7 +191,7 @@ class VolumeSegmenter(Segmenter):
         Args:
             image: float32 (1, C, D, H, W).
         """
-        found = _slider()(
+        found = sliding_window("segmenting volumes")(
             image,
             self.settings.patch,
             self.settings.windows,
@@ -232,8 +235,7 @@ class VolumeSegmenter(Segmenter):
 
 def part_of(samples: Sequence[Sample], part: float) -> Sequence[Sample]:
     """An evenly spaced part of the samples, at least one."""
-    count = max(1, round(len(samples) * part))
-    return Slice(samples, [number * len(samples) // count for number in range(count)])
+    return evenly(samples, max(1, round(len(samples) * part)))
 
 
 def _losses(network: nn.Module, balance: float, batch: tuple[Tensor, Tensor], step: int) -> dict[str, Tensor]:
@@ -253,12 +255,3 @@ def _losses(network: nn.Module, balance: float, batch: tuple[Tensor, Tensor], st
     total = (probabilities + hot).sum(axes)[1:] + 1
     mass = (weight * count).sum().clamp(min=1e-6)
     return {"cross_entropy": entropy / mass, "dice": 1 - (overlap / total).mean()}
-
-
-def _slider() -> Callable[..., Any]:
-    try:
-        from monai.inferers import sliding_window_inference
-    except ImportError as error:
-        raise ExtraMissingError("segmenting volumes", "medical", "monai") from error
-    slide: Callable[..., Any] = sliding_window_inference
-    return slide

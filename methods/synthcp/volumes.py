@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from segalarm.benchmark.errors import ExtraMissingError
 from segalarm.benchmark.interfaces import VOID, Float32, Labels, Sample
-from segalarm.benchmark.segmenters.patches import Patches
+from segalarm.benchmark.loading import evenly
+from segalarm.benchmark.segmenters.patches import Patches, sliding_window
 from segalarm.methods.dimensions import Size
 from torch import Tensor
 
@@ -30,9 +29,8 @@ class Range:
     @classmethod
     def of(cls, samples: Sequence[Sample]) -> Range:
         """The usual ones: of two percentiles of each volume the median over volumes."""
-        count = min(len(samples), RANGED)
-        chosen = (samples[number * len(samples) // count].image for number in range(count))
-        ends = [np.percentile(image.reshape(len(image), -1), PERCENTILES, axis=1) for image in chosen]
+        images = (sample.image for sample in evenly(samples, RANGED))
+        ends = [np.percentile(image.reshape(len(image), -1), PERCENTILES, axis=1) for image in images]
         low, high = np.median(ends, axis=0).astype(np.float32)
         return cls(low, np.where(high > low, high, low + 1).astype(np.float32))
 
@@ -82,16 +80,7 @@ def slide(synthesize: Callable[[Tensor], Tensor], labels: Tensor, size: Size) ->
             uniform[first] = synthesize(patch)
         return uniform[first]
 
-    found: Tensor = _sliding_window()(
+    found: Tensor = sliding_window("synthesizing volumes")(
         labels[None, None].float(), size, 1, window, overlap=OVERLAP, mode="gaussian", cval=VOID
     )
     return found[0]
-
-
-def _sliding_window() -> Callable[..., Any]:
-    try:
-        from monai.inferers import sliding_window_inference
-    except ImportError as error:
-        raise ExtraMissingError("synthesizing volumes", "medical", "monai") from error
-    found: Callable[..., Any] = sliding_window_inference
-    return found

@@ -23,16 +23,14 @@ from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Config, Context, DatasetInfo, Labels, Preset, Sample
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
+from segalarm.methods.dimensions import CONVOLUTION, Size
 from segalarm.methods.labels import one_hot, resized
 from torch import Tensor, nn
 
 WEIGHTS = "vae.safetensors"
-CONVOLUTION: dict[int, Any] = {2: nn.Conv2d, 3: nn.Conv3d}
 GROUPS = 4
 SLOPE = 0.2
 TINY = 1e-6
-
-Size = tuple[int, ...]
 
 
 class VAEConfig(Config):

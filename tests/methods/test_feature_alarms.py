@@ -23,8 +23,9 @@ from segalarm.benchmark.interfaces import (
     View,
 )
 from segalarm.benchmark.request import configure
+from segalarm.benchmark.segmenters.scales import STREET_SCALES
 from segalarm.datasets.streethazards import StreetHazards
-from segalarm.methods.features import STREETS, drawn, training_features
+from segalarm.methods.features import drawn, training_features
 from segalarm.methods.knn import KNN, KNNConfig
 from segalarm.methods.mahalanobis import Gaussians, Mahalanobis, MahalanobisConfig, whitened
 from segalarm.methods.synthcp.method import SynthCP
@@ -214,4 +215,4 @@ def test_features_are_those_of_equation_9(preset):
     }
     assert wanted[SynthCP].needs() == wanted[KNN].needs()
     (features,) = wanted[KNN].needs().features
-    assert features.scales == (STREETS if preset is Preset.FULL else ())
+    assert features.scales == (STREET_SCALES if preset is Preset.FULL else ())

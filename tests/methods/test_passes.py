@@ -7,7 +7,7 @@ from segalarm.benchmark.interfaces import Item, MonteCarlo, Prediction, View
 from segalarm.methods.jungo import Jungo
 from segalarm.methods.kwon import Kwon
 from segalarm.methods.mcdropout import MCDropout
-from segalarm.methods.passes import entropy, numbers, variance
+from segalarm.methods.passes import NUMBERS, entropy, variance
 from segalarm.methods.structures import aggregated
 from segalarm.tests.volumes import Blobs, context, fitted, items, method
 
@@ -118,7 +118,8 @@ def test_a_structure_that_is_missed_teaches_nothing(tmp_path):
         folder.mkdir()
         alarm.fit(pairs, context(folder))
         lines.append(alarm._to_quality)
-    at = numbers(items()[4].prediction, 4)["entropy of structure"]
+    seen = items()[4].prediction
+    at = NUMBERS["entropy of structure"](seen.monte_carlo[4], seen.labels)
     one, other = (line(np.nan_to_num(at))[2] for line in lines)
     # The ridge sees features standardised over seven volumes or eight.
     assert one == pytest.approx(other, abs=0.05)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import VOID, Context, Item, Pair, Prediction, Sample, Task, Truth, View
+from segalarm.benchmark.interfaces import VOID, Item, Pair, Prediction, Sample, Task, Truth, View
 from segalarm.methods.tcp import TCP, Batches, ConfidenceBranch, TCPConfig, losses
+from segalarm.tests.contexts import bare_context
 
 SIZE = (12, 16)
 
@@ -36,17 +37,7 @@ class Known:
 
 
 def context(folder):
-    return Context(
-        info=SimpleNamespace(classes=("a", "b")),
-        train=(),
-        device="cpu",
-        precision="32-true",
-        seed=0,
-        workspace=folder,
-        segmenter=None,
-        track=lambda items, description, total: items,
-        artifact=None,
-    )
+    return bare_context(folder, SimpleNamespace(classes=("a", "b")))
 
 
 def fitted(folder, **options):

@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     VOID,
-    Context,
     DatasetInfo,
     Features,
     Needs,
@@ -21,6 +20,7 @@ from segalarm.benchmark.segmenters.mmseg import MMSegmenter
 from segalarm.benchmark.segmenters.network import find
 from segalarm.benchmark.segmenters.small import DDRNet, DeepLabV3Plus, Lite0, SegFormer
 from segalarm.benchmark.segmenters.stochastic import stable_seed
+from segalarm.tests.contexts import bare_context
 
 PIDNET = {"config": "pidnet-s_2xb6-120k_1024x1024-cityscapes"}
 INFO = DatasetInfo(
@@ -59,17 +59,7 @@ def scenes(count=6):
 
 
 def context(folder):
-    return Context(
-        info=INFO,
-        train=(),
-        device="cpu",
-        precision="32-true",
-        seed=0,
-        workspace=folder,
-        segmenter=None,
-        track=lambda items, description, total: items,
-        artifact=None,
-    )
+    return bare_context(folder, INFO)
 
 
 def make(kind=DDRNet, preset=Preset.SMOKE, **options):

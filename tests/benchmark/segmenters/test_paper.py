@@ -6,13 +6,14 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import VOID, Context, Features, Needs, Preset, Protocol, Sample, Truth
+from segalarm.benchmark.interfaces import VOID, Features, Needs, Preset, Protocol, Sample, Truth
 from segalarm.benchmark.request import configure
-from segalarm.benchmark.segmenters.mmseg import _scaled
 from segalarm.benchmark.segmenters.network import files_of
 from segalarm.benchmark.segmenters.paper import DeepLab, DeepLabV2, FCN8s, PSPNet, PSPNet101
+from segalarm.benchmark.segmenters.scales import scaled
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
+from segalarm.tests.contexts import bare_context
 
 KINDS = [FCN8s, DeepLab, DeepLabV2, PSPNet, PSPNet101]
 INFO = {PSPNet: StreetHazards.info, PSPNet101: StreetHazards.info}
@@ -39,17 +40,7 @@ def samples():
 
 
 def context(folder):
-    return Context(
-        info=Cityscapes.info,
-        train=(),
-        device="cpu",
-        precision="32-true",
-        seed=0,
-        workspace=folder,
-        segmenter=None,
-        track=lambda items, description, total: items,
-        artifact=None,
-    )
+    return bare_context(folder, Cityscapes.info)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -130,7 +121,7 @@ def test_deeplabs_own_initial_weights_have_one_more_part_in_their_names():
 
 def test_an_image_is_scaled_as_pil_scales_it():
     noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), np.uint8)
-    found = _scaled(torch.from_numpy(noise).permute(2, 0, 1)[None] / 255, 32)[0]
+    found = scaled(torch.from_numpy(noise).permute(2, 0, 1)[None] / 255, 32)[0]
     size = (found.shape[2], found.shape[1])
     expected = np.asarray(Image.fromarray(noise).resize(size, Image.Resampling.BILINEAR))
     assert np.abs(found.permute(1, 2, 0).numpy() * 255 - expected).mean() < 0.5

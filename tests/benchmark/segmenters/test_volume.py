@@ -8,7 +8,6 @@ import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     VOID,
-    Context,
     Features,
     Needs,
     Preset,
@@ -22,6 +21,7 @@ from segalarm.benchmark.segmenters.patches import Patches, Sampling
 from segalarm.benchmark.segmenters.unet3d import UNet3DSegmenter
 from segalarm.benchmark.segmenters.volume import part_of
 from segalarm.datasets.decathlon import PANCREAS
+from segalarm.tests.contexts import bare_context
 
 INFO = replace(PANCREAS.info, classes=("background", "ball"), palette=PANCREAS.info.palette[:2])
 SHAPE = (20, 24, 28)
@@ -50,17 +50,7 @@ def balls(count=6):
 
 
 def context(folder):
-    return Context(
-        info=INFO,
-        train=(),
-        device="cpu",
-        precision="32-true",
-        seed=0,
-        workspace=folder,
-        segmenter=None,
-        track=lambda items, description, total: items,
-        artifact=None,
-    )
+    return bare_context(folder, INFO)
 
 
 def make(**options):
