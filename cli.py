@@ -23,6 +23,8 @@ CHECKPOINTS = "checkpoints"
 """Below the workspace: what `import-checkpoint` keeps."""
 LISTS = ("method", "dataset", "task", "segmenter", "seed")
 """Options of several values, separated by commas."""
+METRIC_OPTIONS = ("aggregation", "all_metrics", "per_class", "cost")
+"""Options of a table: which numbers of the records it prints."""
 
 
 def home() -> Path:
@@ -412,7 +414,10 @@ def score(scores: Path, name: str | None, **options: Any) -> None:
 
 @main.command(
     epilog=examples(
-        "bench table 3", "bench table 1 --variant camvid --format latex", "bench table 1 --per-class"
+        "bench table 3",
+        "bench table 1 --variant camvid --format latex",
+        "bench table 1 --per-class",
+        "bench table matrix",
     )
 )
 @click.argument("name", required=False)
@@ -430,9 +435,13 @@ def score(scores: Path, name: str | None, **options: Any) -> None:
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 @click.option("--records", type=click.Path(path_type=Path), help="Read records from here instead.")
 def table(name: str | None, style: str, workspace: Path | None, records: Path | None, **chosen: Any) -> None:
-    """Print a table of the paper (1, 2, 3 or 4; all without a name), published and measured."""
+    """Print a table of the paper (1, 2, 3 or 4; all without a name), published and measured.
+
+    The table "matrix" says which methods were run on which data sets, and why others were not.
+    """
     from segalarm.benchmark.record import read_records
     from segalarm.benchmark.table import build_table, render
+    from segalarm.benchmark.tables.matrix import build_matrix
 
     if chosen["cost"] and chosen["per_class"]:
         raise click.UsageError("--cost and --per-class are different tables: ask for one of them")
@@ -442,6 +451,13 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
     known = {*registry.names("datasets"), *(record.identity.dataset for record in found)}
     if chosen["dataset"] not in (None, *known):
         raise UnknownNameError("data set", chosen["dataset"], known)
+    if name == "matrix":
+        asked = [f"--{option.replace('_', '-')}" for option in METRIC_OPTIONS if chosen.pop(option)]
+        if asked:
+            raise click.UsageError(f"the matrix holds no metrics: leave out {', '.join(asked)}")
+        methods = {each: registry.get("methods", each).tasks for each in registry.names("methods")}
+        click.echo(render(build_matrix(found, methods, **chosen), style))
+        return
     for each in [name] if name else registry.names("tables"):
         spec = registry.get("tables", f"table{each}" if each.isdigit() else each).load()
         click.echo(render(build_table(spec, found, **chosen), style))

@@ -5,7 +5,6 @@ from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.plugins import Register
 
 PIXEL = (Task.PIXEL_FAILURE, Task.ANOMALY)
-FAILURE = (Task.PIXEL_FAILURE, Task.IMAGE_FAILURE)
 
 
 @hookimpl
@@ -40,34 +39,34 @@ def register_methods(register: Register) -> None:
         "ae",
         "segalarm.methods.ae:AE",
         summary="Autoencoder of training images: l1 error of what it rebuilds",
-        tasks=(Task.ANOMALY,),
+        tasks=PIXEL,
         trains=True,
     )
     register(
         "msp-crf",
         "segalarm.methods.msp_crf:MSPCRF",
         summary="Maximum probability after a dense CRF on the softmax (needs the extra crf)",
-        tasks=(Task.ANOMALY,),
+        tasks=PIXEL,
     )
     register(
         "standardized-maxlogit",
         "segalarm.methods.standardized_maxlogit:StandardizedMaxLogit",
         summary="Maximum logit, standardised over the training pixels of its class",
-        tasks=(Task.ANOMALY,),
+        tasks=PIXEL,
         trains=True,
     )
     register(
         "mahalanobis",
         "segalarm.methods.mahalanobis:Mahalanobis",
         summary="Mahalanobis distance of features to the nearest class of training",
-        tasks=(Task.ANOMALY,),
+        tasks=PIXEL,
         trains=True,
     )
     register(
         "knn",
         "segalarm.methods.knn:KNN",
         summary="Distance of normalised features to their k-th nearest of training",
-        tasks=(Task.ANOMALY,),
+        tasks=PIXEL,
         trains=True,
     )
     register(
@@ -112,7 +111,7 @@ def register_methods(register: Register) -> None:
         "direct-prediction",
         "segalarm.methods.direct_prediction:DirectPrediction",
         summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",
-        tasks=FAILURE,
+        tasks=tuple(Task),
         trains=True,
         ndims=both,
     )

@@ -64,12 +64,13 @@ class DirectPrediction(Method):
         return comparison.fit_on(self.config.comparison)
 
     def fit_key(self) -> dict[str, Any]:
-        """Both tasks share a joint network."""
+        """All tasks share a joint network."""
         return {"comparison": self.config.comparison.model_dump(mode="json"), "head": self.config.head}
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """A head alone does one of the two tasks."""
-        return comparison.no_part(self.config.comparison, self.config.head, self.task)
+        """A head alone scores pixels or images. An anomaly score is the doubt in the pixel's label."""
+        task = Task.PIXEL_FAILURE if self.task is Task.ANOMALY else self.task
+        return comparison.no_part(self.config.comparison, self.config.head, task)
 
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Train the network, or take the one that the configuration names."""
@@ -89,7 +90,7 @@ class DirectPrediction(Method):
         self._network = comparison.load(folder, context.info, self.config.comparison, False, context.device)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """One pass of the network an image answers both tasks."""
+        """One pass of the network an image answers all tasks."""
         return [self._one(item, context) for item in batch]
 
     def _one(self, item: Item, context: Context) -> Scores:

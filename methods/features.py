@@ -78,6 +78,10 @@ class FeatureAlarm(Method):
         """The final segmenter's: two folds' feature spaces do not compare."""
         return FitOn.IN_FOLD
 
+    def fit_key(self) -> dict[str, Any]:
+        """Every task learns the same."""
+        return self.config.model_dump(mode="json")
+
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Learn from the features of training pixels, an image at a time.
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Source = Literal["published", "measured"]
-State = Literal["value", "undefined", "not run", "failed", "skipped", "missing", "empty"]
+State = Literal["value", "undefined", "not run", "failed", "skipped", "missing", "empty", "ok", "no"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,8 @@ class Cell:
 
     Attributes:
         state: "undefined": the metric has no value on this data. "missing": the record lacks the metric.
-            "empty": nothing belongs here.
+            "empty": nothing belongs here. "ok" and "no": in the matrix, where a run came to its end, and
+            where there can be none.
         value, std: mean and standard deviation (n - 1) over seeds; `std` None for one seed.
         n: number of seeds.
         interval: 95% over images, for one seed.

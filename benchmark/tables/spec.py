@@ -16,13 +16,14 @@ class Metric:
     """A column.
 
     Attributes:
+        higher_is_better: None where it has no better end.
         aggregation: the one that the paper prints: "per-image", "pooled" or "per-class".
         undefined: a footnote that says when it has no value.
         decimals: as printed; None for those of its table.
     """
 
     name: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     aggregation: str
     undefined: str = ""
     decimals: int | None = None
@@ -30,6 +31,8 @@ class Metric:
     @property
     def label(self) -> str:
         """The name with an arrow to the better end."""
+        if self.higher_is_better is None:
+            return self.name
         return f"{self.name} {'↑' if self.higher_is_better else '↓'}"
 
 

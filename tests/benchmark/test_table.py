@@ -8,6 +8,7 @@ import pytest
 from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.record import Record, read_records
 from segalarm.benchmark.table import build_table, render
+from segalarm.benchmark.tables.matrix import build_matrix
 from segalarm.benchmark.tables.paper import TABLE1, TABLE2
 
 NAN = float("nan")
@@ -137,3 +138,42 @@ def test_volumes_without_the_structure_are_counted_in_a_footnote(example):
     by_structure = render(build_table(TABLE2, [record], per_class=True))
     assert by_structure.count("3 of 75 volumes") == 4
     assert "40.00 [1]" in re.sub(" +", " ", by_structure)
+
+
+def test_the_matrix_says_what_became_of_every_method(example):
+    who = example.identity
+
+    def record(method, dataset, task, status="ok", reason=None):
+        found = who.model_copy(
+            update={"method": method, "dataset": dataset, "variant": None, "task": task, "method_config": {}}
+        )
+        metrics = {"per-image": {"AUROC": 0.5}} if status == "ok" else {}
+        return Record(
+            identity=found, status=status, reason=reason, provenance=example.provenance, metrics=metrics
+        )
+
+    records = [
+        record("msp", "streets", Task.ANOMALY),
+        record("msp", "organs", Task.IMAGE_FAILURE, "failed", "disk full"),
+        record("tcp", "organs", Task.PIXEL_FAILURE, "skipped", "tcp does not work in 3 dimensions"),
+        record("theirs", "streets", Task.ANOMALY),
+    ]
+    methods = {"msp": tuple(Task), "tcp": (Task.PIXEL_FAILURE, Task.ANOMALY)}
+    text = render(build_matrix(records, methods))
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
+    assert lines[0] == ["Method", "organs: pixel-failure", "organs: image-failure", "streets: anomaly"]
+    assert lines[2] == ["msp", "not run", "failed [1]", "ok"]
+    assert lines[3] == ["tcp", "skipped [2]", "no [3]", "not run"]
+    assert lines[4] == ["theirs", "not run", "not run", "ok"]
+    assert "[1] disk full" in text
+    assert "[2] tcp does not work in 3 dimensions" in text
+    assert f"streets: segmenter {who.segmenter}, preset {who.preset}" in text
+    cells = json.loads(render(build_matrix(records, methods, dataset="organs"), "json"))
+    states = {(cell["method"], cell["metric"]): cell["state"] for cell in cells}
+    assert states == {
+        ("msp", "organs: pixel-failure"): "not run",
+        ("msp", "organs: image-failure"): "failed",
+        ("tcp", "organs: pixel-failure"): "skipped",
+        ("tcp", "organs: image-failure"): "no",
+    }
+    assert "--dataset all" in render(build_matrix([], methods))

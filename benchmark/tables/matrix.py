@@ -1,0 +1,101 @@
+"""Which methods were run on which data sets, and why others were not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from segalarm.benchmark.interfaces import Preset, Protocol, Task
+from segalarm.benchmark.record import Identity, Record
+from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Table
+from segalarm.benchmark.tables.grouping import group_records
+from segalarm.benchmark.tables.spec import Metric, TableSpec
+
+SPEC = TableSpec("matrix", "every method on every data set", "", (), (), (), "")
+NO_SUCH_TASK = (
+    "Not its task: pixel failures and anomalies need a score of each pixel, image failures the predicted "
+    "quality of each class."
+)
+NOTHING = "Nothing measured yet. Fill this matrix: bench run --method all --dataset all --preset smoke"
+
+
+class _Place(NamedTuple):
+    """A column."""
+
+    data: str
+    task: Task
+
+
+def build_matrix(
+    records: Iterable[Record],
+    methods: Mapping[str, Sequence[Task]],
+    *,
+    dataset: str | None = None,
+    variant: str | None = None,
+    protocol: Protocol | str | None = None,
+    preset: Preset | str | None = None,
+) -> Table:
+    """A line a method, a column a data set and task; a cell says what became of the runs there.
+
+    "failed" shows before "ok", whatever else of that method came to its end there, and "skipped" after it.
+
+    Args:
+        methods: those installed, with their tasks. Methods that the records alone know follow them.
+        dataset, variant, protocol, preset: keep the records that have it.
+    """
+    asked = {"dataset": dataset, "variant": variant, "protocol": protocol, "preset": preset}
+    latest = [
+        record
+        for group in group_records(records).values()
+        for record in group
+        if all(value in (None, getattr(record.identity, name)) for name, value in asked.items())
+    ]
+    if not latest:
+        return Table(SPEC, (), (NOTHING,))
+    cells: dict[tuple[str, _Place], list[Record]] = defaultdict(list)
+    for record in latest:
+        cells[record.identity.method, _place(record.identity)].append(record)
+    places = sorted({place for _, place in cells}, key=lambda each: (each.data, list(Task).index(each.task)))
+    names = dict.fromkeys([*methods, *sorted(name for name, _ in cells)])
+    lines = [
+        Line(
+            name,
+            name,
+            False,
+            tuple(_cell(cells[name, place], place.task in methods.get(name, Task)) for place in places),
+        )
+        for name in names
+    ]
+    captions = [_caption(data, latest) for data in dict.fromkeys(place.data for place in places)]
+    columns = tuple(
+        Column(Metric(f"{place.data}: {place.task}", None, "state"), "measured") for place in places
+    )
+    return Table(SPEC, (Block("  \n".join(captions), {}, columns, tuple(lines)),))
+
+
+def _place(who: Identity) -> _Place:
+    return _Place(f"{who.dataset} ({who.variant})" if who.variant else who.dataset, who.task)
+
+
+def _cell(records: Sequence[Record], does_it: bool) -> Cell:
+    if not records:
+        return Cell("not run") if does_it else Cell("no", notes=(NO_SUCH_TASK,))
+    state: Literal["failed", "ok", "skipped"]
+    for state in ("failed", "ok", "skipped"):
+        reasons = [record.reason for record in records if record.status == state]
+        if reasons:
+            return Cell(state, notes=tuple(dict.fromkeys(filter(None, reasons))))
+    raise AssertionError(records[0].status)
+
+
+def _caption(data: str, records: Sequence[Record]) -> str:
+    mine = [each.identity for each in records if _place(each.identity).data == data]
+    parts = {
+        "segmenter": {who.segmenter for who in mine},
+        "preset": {who.preset.value for who in mine},
+        "protocol": {who.protocol.value for who in mine},
+    }
+    return (
+        f"{data}: " + ", ".join(f"{name} {' and '.join(sorted(each))}" for name, each in parts.items()) + "."
+    )
