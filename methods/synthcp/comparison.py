@@ -78,6 +78,8 @@ class ComparisonConfig(Config):
         weighted: whether a pixel's cross entropy is weighted by p², p the maximum softmax probability.
         add_probability: whether p is added to the confidence when it scores.
         clamp: whether a predicted quality is brought into [0, 1].
+        zero_start: whether the qualities' linear layer starts at zero in place of small random weights, whose
+            noise a training of some hundred steps does not overcome.
         weights: a network trained elsewhere, taken as it is in place of training.
     """
 
@@ -94,6 +96,7 @@ class ComparisonConfig(Config):
     weighted: bool = True
     add_probability: bool = True
     clamp: bool = False
+    zero_start: bool = False
     weights: Path | None = None
 
     def files(self) -> list[Path]:
@@ -124,8 +127,9 @@ VOLUMES: Mapping[Preset, Mapping[str, Any]] = {
 def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
     """The published schedule, or sizes for two cores."""
     text = dict(PAPER) if protocol is Protocol.PAPER else {}
+    short = {} if preset is Preset.FULL else {"zero_start": True}
     if dataset.ndim == 3:
-        return {**text, **VOLUMES[preset], "pretrained": False}
+        return {**text, **VOLUMES[preset], **short, "pretrained": False}
     if preset is Preset.FULL:
         return text
     if preset is Preset.SMOKE:
@@ -134,7 +138,7 @@ def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[s
         seen = {"size": 96, "steps": 300, "batch_size": 6}
     else:
         seen = {"size": 192, "steps": 600, "batch_size": 6}
-    return {**text, "encoder": LITE0, "learning_rate": 3e-4, "decay": 0.9, **seen}
+    return {**text, **short, "encoder": LITE0, "learning_rate": 1e-3, "decay": 0.9, **seen}
 
 
 def fit_on(config: ComparisonConfig) -> FitOn:
@@ -187,6 +191,9 @@ class ComparisonNetwork(nn.Module):
         )
         self.conf = conv(len(widths) * REDUCED, 1, 1)
         self.regress = nn.Linear(branches * widths[-1], classes)
+        if config.zero_start:
+            nn.init.zeros_(self.regress.weight)
+            nn.init.zeros_(self.regress.bias)
 
     def forward(
         self, probabilities: Tensor, image: Tensor, synthesized: Tensor | None
