@@ -149,5 +149,16 @@ def test_weights_depend_on_the_seed_alone(tmp_path):
     config = method(DirectPrediction).config.comparison
     info = context(tmp_path).info
     one, again, other = (comparison.make_network(info, config, True, seed) for seed in (0, 0, 1))
-    assert torch.equal(one.regress.weight, again.regress.weight)
-    assert not torch.equal(one.regress.weight, other.regress.weight)
+    assert torch.equal(one.conf.weight, again.conf.weight)
+    assert not torch.equal(one.conf.weight, other.conf.weight)
+
+
+def test_short_trainings_start_from_the_quality_zero_and_the_published_one_at_random(tmp_path):
+    info = context(tmp_path).info
+    for preset in Preset:
+        config = comparison.ComparisonConfig(**comparison.defaults(preset, Protocol.OFFICIAL, info))
+        assert config.zero_start == (preset is not Preset.FULL)
+    for zero_start in (True, False):
+        config = method(DirectPrediction).config.comparison.model_copy(update={"zero_start": zero_start})
+        layer = comparison.make_network(info, config, True, 0).regress
+        assert bool(layer.weight.any()) is not zero_start

@@ -132,7 +132,7 @@ def test_what_volumes_cannot_have_is_named(changed, message, tmp_path):
 
 
 def test_synthcp_learns_what_bad_volumes_look_like(tmp_path):
-    options = {"comparison": {"steps": 60, "learning_rate": 3e-3, "batch_size": 4}}
+    options = {"comparison": {"steps": 90, "learning_rate": 3e-3, "batch_size": 4}}
     alarm, run = fitted(SynthCP, tmp_path, **options)
     pairs = [Blobs()[index] for index in range(8)]
     actual = [dice(pair.prediction.labels, pair.sample.truth.label, 1) for pair in pairs]
