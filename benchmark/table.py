@@ -15,7 +15,7 @@ from segalarm.benchmark.tables.cells import mark_best, measure
 from segalarm.benchmark.tables.choices import choices
 from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Source, Table
 from segalarm.benchmark.tables.cost import COLUMNS, devices, measure_cost
-from segalarm.benchmark.tables.grouping import Setting, group_records, runs_of
+from segalarm.benchmark.tables.grouping import Setting, group_records, narrowed, runs_of
 from segalarm.benchmark.tables.published import read_published
 from segalarm.benchmark.tables.render import FORMATS, render
 from segalarm.benchmark.tables.spec import Metric, RowSpec, Section, TableSpec
@@ -64,11 +64,8 @@ def build_table(
     of_data = [record for record in of_task if record.identity.dataset in datasets]
     kept = [
         record
-        for record in of_data
-        if (variant is None or record.identity.variant == variant)
-        and (protocol is None or record.identity.protocol == protocol)
-        and (preset is None or record.identity.preset == preset)
-        and (spec.others or record.identity.method in methods)
+        for record in narrowed(of_data, variant=variant, protocol=protocol, preset=preset)
+        if spec.others or record.identity.method in methods
     ]
     builder = _Builder(spec, aggregation, kept, dataset, bool(variant), all_metrics)
     make = builder.cost if cost else builder.per_class if per_class else builder.section

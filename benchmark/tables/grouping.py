@@ -68,6 +68,15 @@ class Run:
         return self.records[0].identity.method
 
 
+def narrowed(records: Iterable[Record], **asked: str | None) -> list[Record]:
+    """The records whose identity has what was asked for: field -> value, None for any."""
+    return [
+        record
+        for record in records
+        if all(value in (None, getattr(record.identity, name)) for name, value in asked.items())
+    ]
+
+
 def group_records(records: Iterable[Record]) -> dict[tuple[Task, str, Setting], list[Record]]:
     """The records of every grid: task, segmenter, setting. Of several with one identity the latest counts."""
     latest: dict[str, Record] = {}

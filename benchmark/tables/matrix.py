@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from segalarm.benchmark.interfaces import Preset, Protocol, Task
-from segalarm.benchmark.record import Identity, Record
+from segalarm.benchmark.record import Identity, Record, Status
 from segalarm.benchmark.tables.content import Block, Cell, Column, Line, Table
-from segalarm.benchmark.tables.grouping import group_records
+from segalarm.benchmark.tables.grouping import group_records, narrowed
 from segalarm.benchmark.tables.spec import Metric, TableSpec
 
 SPEC = TableSpec("matrix", "every method on every data set", "", (), (), (), "")
@@ -17,6 +17,8 @@ NO_SUCH_TASK = (
     "Not its task: pixel failures and anomalies need a score of each pixel, image failures the predicted "
     "quality of each class."
 )
+ORDER: tuple[Status, ...] = ("failed", "ok", "skipped")
+"""Of several runs in one cell the first of these shows."""
 NOTHING = "Nothing measured yet. Fill this matrix: bench run --method all --dataset all --preset smoke"
 
 
@@ -38,19 +40,12 @@ def build_matrix(
 ) -> Table:
     """A line a method, a column a data set and task; a cell says what became of the runs there.
 
-    "failed" shows before "ok", whatever else of that method came to its end there, and "skipped" after it.
-
     Args:
         methods: those installed, with their tasks. Methods that the records alone know follow them.
         dataset, variant, protocol, preset: keep the records that have it.
     """
-    asked = {"dataset": dataset, "variant": variant, "protocol": protocol, "preset": preset}
-    latest = [
-        record
-        for group in group_records(records).values()
-        for record in group
-        if all(value in (None, getattr(record.identity, name)) for name, value in asked.items())
-    ]
+    asked = narrowed(records, dataset=dataset, variant=variant, protocol=protocol, preset=preset)
+    latest = [record for group in group_records(asked).values() for record in group]
     if not latest:
         return Table(SPEC, (), (NOTHING,))
     cells: dict[tuple[str, _Place], list[Record]] = defaultdict(list)
@@ -81,12 +76,9 @@ def _place(who: Identity) -> _Place:
 def _cell(records: Sequence[Record], does_it: bool) -> Cell:
     if not records:
         return Cell("not run") if does_it else Cell("no", notes=(NO_SUCH_TASK,))
-    state: Literal["failed", "ok", "skipped"]
-    for state in ("failed", "ok", "skipped"):
-        reasons = [record.reason for record in records if record.status == state]
-        if reasons:
-            return Cell(state, notes=tuple(dict.fromkeys(filter(None, reasons))))
-    raise AssertionError(records[0].status)
+    state = min((record.status for record in records), key=ORDER.index)
+    reasons = [record.reason for record in records if record.status == state]
+    return Cell(state, notes=tuple(dict.fromkeys(filter(None, reasons))))
 
 
 def _caption(data: str, records: Sequence[Record]) -> str:

@@ -449,7 +449,7 @@ def to_scores(
     item: Item,
     shown: Mapping[str, npt.NDArray[np.uint8]] | None = None,
 ) -> Scores:
-    """What `compare` found, as the answer to one of the two failure tasks."""
+    """What `compare` found, as the answer to a task: qualities, or a score of each pixel."""
     iou, confidence = found
     if task is Task.IMAGE_FAILURE:
         quality = iou.clamp(0, 1) if config.clamp else iou
