@@ -6,7 +6,7 @@ import importlib.util
 import multiprocessing
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any
@@ -77,17 +77,19 @@ class MSPCRF(Method):
             # Fresh processes: one that is forked from a program with torch's threads may hang.
             start = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(os.cpu_count(), mp_context=start)
-        maps = []
-        for item in batch:
-            assert item.prediction.probabilities is not None
-            maps.append(item.prediction.probabilities.cpu().numpy())
-        refine = partial(refined, **self.config.model_dump())
+        key = ("msp-crf", str(self.config))
         try:
-            return [Scores(pixel=doubt(found)) for found in self._pool.map(refine, maps)]
+            # All at once; both tasks read one map.
+            begun = [item.memo.get(key, partial(self._begin, item, self._pool)) for item in batch]
+            return [Scores(pixel=doubt(refining.result())) for refining in begun]
         except BrokenProcessPool as error:
             raise BenchError(
                 "msp-crf: a process of the CRF was killed, probably for want of memory: use smaller images"
             ) from error
+
+    def _begin(self, item: Item, pool: ProcessPoolExecutor) -> Future[Float32]:
+        assert item.prediction.probabilities is not None
+        return pool.submit(refined, item.prediction.probabilities.cpu().numpy(), **self.config.model_dump())
 
 
 def doubt(probabilities: Float32) -> Float32:

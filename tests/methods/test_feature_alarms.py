@@ -199,6 +199,24 @@ def test_a_feature_unlike_training_stands_out_at_the_images_size(kind, tmp_path,
     np.testing.assert_allclose(scores.pixel, expected, rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", [Mahalanobis, KNN])
+def test_both_tasks_measure_the_distances_of_an_image_once(kind, tmp_path, monkeypatch):
+    first = kind(kind.Config(), Task.PIXEL_FAILURE)
+    first.fit(Toys(), CONTEXT)
+    first.save(tmp_path)
+    item = Item(View("0", np.zeros((3, 8, 12), np.float32)), Toys()[0].prediction)
+    measured = kind.distances
+    asked = []
+    monkeypatch.setattr(kind, "distances", lambda self, found: asked.append(1) or measured(self, found))
+    maps = []
+    for task in (Task.PIXEL_FAILURE, Task.ANOMALY):
+        alarm = kind(kind.Config(), task)
+        alarm.load(tmp_path, CONTEXT)
+        maps.append(alarm.score([item], CONTEXT)[0].pixel)
+    np.testing.assert_array_equal(*maps)
+    assert len(asked) == 1
+
+
 def test_how_many_neighbours_changes_nothing_that_is_learned():
     one, other = (KNN(KNNConfig(k=k), Task.ANOMALY) for k in (1, 5))
     assert one.fit_key() == other.fit_key()

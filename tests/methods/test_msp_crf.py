@@ -1,6 +1,7 @@
 """MSP + CRF: the CRF against mean field by brute force, and what is said where it is not installed."""
 
 import importlib.util
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
@@ -79,6 +80,25 @@ def test_images_of_a_batch_are_refined_apart_and_in_order():
     for one, scores in zip(items, method.score(items, None), strict=True):
         expected = refined(one.prediction.probabilities.numpy(), 3, 10.0, 13.0, 10.0)
         np.testing.assert_allclose(scores.pixel, doubt(expected))
+
+
+def test_both_tasks_refine_an_image_once():
+    class Pool:
+        asked = 0
+
+        def submit(self, function, probabilities, **options):
+            self.asked += 1
+            found = Future()
+            found.set_result(probabilities)
+            return found
+
+    pool, items = Pool(), [item(0), item(1)]
+    for task in (Task.PIXEL_FAILURE, Task.ANOMALY):
+        method = MSPCRF(MSPCRFConfig(), task)
+        method._pool = pool
+        for one, scores in zip(items, method.score(items, None), strict=True):
+            np.testing.assert_array_equal(scores.pixel, doubt(one.prediction.probabilities.numpy()))
+    assert pool.asked == 2
 
 
 def test_a_killed_process_is_one_clear_error(monkeypatch):
