@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.evaluate import anomalies, errors, pixel_scores
 from segalarm.benchmark.interfaces import Labels, Sample, Scores, Task
 from segalarm.benchmark.metrics import PooledHistogramState
-from segalarm.benchmark.plan import Cell
+from segalarm.benchmark.plan import Cell, Group
 from segalarm.benchmark.scoring import scored
 from segalarm.benchmark.stages import Stages
 
@@ -40,9 +41,15 @@ def draw_curves(stages: Stages, cells: Sequence[Cell], folder: Path) -> list[Pat
     for task in Task:
         shown = {names[id(c)]: states[id(c)] for c in cells if c.identity.task is task}
         if shown:
-            words = (group.data.dataset.info.name, group.network.name, task.value, "curves")
-            written.append(_figure(shown, task, folder / f"{'_'.join(words)}.png"))
+            written.append(_figure(shown, task, folder / f"{picture_of(group)}_{task}_curves.png"))
     return written
+
+
+def picture_of(group: Group) -> str:
+    """The beginning of the names of its pictures: data set, segmenter and seed, unless that is 0."""
+    info, variant = group.data.dataset.info, group.data.variant
+    words = [f"{info.name}-{variant}" if variant else info.name, group.network.name]
+    return "_".join([*words, f"s{group.seed}"] if group.seed else words)
 
 
 def labels_of(cells: Sequence[Cell]) -> dict[int, str]:
@@ -65,6 +72,14 @@ def _update(state: PooledHistogramState, task: Task, sample: Sample, labels: Lab
 def _figure(shown: dict[str, PooledHistogramState], task: Task, file: Path) -> Path:
     from matplotlib import pyplot
 
+    what = "anomalous" if task is Task.ANOMALY else "wrong"
+    for name, state in shown.items():
+        found = state.compute()
+        if not found.positives or not found.negatives:
+            raise BenchError(
+                f"{file.stem}: the test split has {found.positives} {what} pixels and {found.negatives} "
+                f"others under {name}: a curve needs both"
+            )
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.8))
     share = 0.0
     for place, (name, state) in enumerate(shown.items()):
@@ -75,7 +90,6 @@ def _figure(shown: dict[str, PooledHistogramState], task: Task, file: Path) -> P
         left.plot(found.recall, found.precision, label=f"{name}: {average:.1f}", **style)
         rates = ([0, *found.false_positive_rate], [0, *found.recall])
         right.plot(*rates, label=f"{name}: {area:.1f}", **style)
-    what = "anomalous" if task is Task.ANOMALY else "wrong"
     left.axhline(share, color="grey", linewidth=0.8)
     left.set(
         xlabel=f"recall of {what} pixels", ylabel="precision", title="precision and recall: AP in percent"

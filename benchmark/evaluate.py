@@ -31,6 +31,15 @@ from segalarm.benchmark.metrics import (
 
 Values = dict[str, float]
 
+NO_ANOMALY = (
+    "no test image holds both anomalous and other pixels",
+    "check that --data is the whole tree, and its ids of anomalies",
+)
+NO_ERROR = (
+    "no test image holds both wrong and right pixels",
+    "a segmenter that is always wrong may be untrained, one that is never has nothing to detect",
+)
+
 
 @dataclass
 class Evaluation:
@@ -77,6 +86,31 @@ class Evaluator(ABC):
         """
 
 
+class Spread:
+    """The range of all scores: where it is one value, nothing is ranked."""
+
+    def __init__(self) -> None:
+        self._lowest, self._highest = math.inf, -math.inf
+
+    def update(self, scores: npt.NDArray[np.floating[Any]]) -> None:
+        """Add the scores of some pixels."""
+        if scores.size:
+            self._lowest = min(self._lowest, float(scores.min()))
+            self._highest = max(self._highest, float(scores.max()))
+
+    def check(self) -> None:
+        """Refuse scores that are all equal.
+
+        Raises:
+            BenchError: they are.
+        """
+        if self._lowest == self._highest:
+            raise BenchError(
+                f"all scores are {self._lowest}, of every pixel of every image, so nothing is ranked: the "
+                "method has learned nothing, or its maps were written wrongly"
+            )
+
+
 def make_evaluator(
     task: Task, info: DatasetInfo, protocol: Protocol, scratch: Path | None = None
 ) -> Evaluator:
@@ -117,20 +151,23 @@ class AnomalyEvaluator(Evaluator):
 
     def __init__(self, scratch: Path | None = None) -> None:
         self._state = RankingState()
+        self._spread = Spread()
         self._scratch = scratch
         self._components = ComponentState(scratch)
 
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
         """Rank the sample's valid pixels."""
         pixel, (positive, valid) = pixel_scores(sample, scores), anomalies(sample)
+        self._spread.update(pixel[valid])
         self._state.update(sample.key, pixel, positive, valid)
         with self._on_disk():
-            self._components.update(sample.key, pixel, positive, valid)
+            self._components.update(sample.key, np.asarray(pixel, np.float32), positive, valid)
 
     def result(self) -> Evaluation:
         """Both aggregations, and those over components."""
         names = {"AUROC": "auroc", "AUPR": "ap", "FPR95": "fpr95"}
-        found = ranking_result(self._state, names, "no test image holds both anomalous and other pixels")
+        found = ranking_result(self._state, names, NO_ANOMALY)
+        self._spread.check()
         with self._on_disk():
             report = self._components.compute()
         metrics = report.metrics
@@ -166,13 +203,16 @@ class PixelFailureEvaluator(Evaluator):
 
     def __init__(self) -> None:
         self._state = RankingState(success=True)
+        self._spread = Spread()
         self._risks: dict[str, RiskValues] = {}
         self._calibration: CalibrationState | None = CalibrationState()
 
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
         """Rank the sample's labelled pixels; an error is a positive."""
         wrong, valid = errors(sample, prediction)
-        ordering = order(pixel_scores(sample, scores), wrong, valid)
+        pixel = pixel_scores(sample, scores)
+        self._spread.update(pixel[valid])
+        ordering = order(pixel, wrong, valid)
         self._state.add(sample.key, ordering)
         self._risks[sample.key] = risk(ordering)
         if scores.confidence is None:
@@ -183,7 +223,8 @@ class PixelFailureEvaluator(Evaluator):
     def result(self) -> Evaluation:
         """Both aggregations."""
         names = {"AP-Error": "ap", "AP-Success": "ap_success", "AUROC": "auroc", "FPR95": "fpr95"}
-        found = ranking_result(self._state, names, "no test image holds both wrong and right pixels")
+        found = ranking_result(self._state, names, NO_ERROR)
+        self._spread.check()
         pooled = self._state.risk()
         images = {key: self._risks[key] for key in found.per_image}
         for name, attribute in self.RISKS.items():
@@ -283,10 +324,14 @@ def pixel_scores(sample: Sample, scores: Scores) -> npt.NDArray[np.float32]:
         raise BenchError(f"sample '{sample.key}': the method gave no score map")
     if scores.pixel.shape != expected:
         raise BenchError(
-            f"sample '{sample.key}': the score map has shape {scores.pixel.shape}, the label {expected}"
+            f"sample '{sample.key}': the score map has shape {scores.pixel.shape}, the label {expected}: "
+            "resize it to the label's"
         )
     if np.isnan(scores.pixel[sample.truth.valid]).any():
-        raise BenchError(f"sample '{sample.key}': the score map holds NaN")
+        raise BenchError(
+            f"sample '{sample.key}': the score map holds NaN: every pixel that counts needs a score, and an "
+            "infinite one is allowed"
+        )
     return scores.pixel
 
 
@@ -309,19 +354,21 @@ def pixel_confidence(sample: Sample, confidence: npt.NDArray[np.float32]) -> npt
     return confidence
 
 
-def ranking_result(state: RankingState, names: dict[str, str], nothing: str) -> Evaluation:
+def ranking_result(state: RankingState, names: dict[str, str], nothing: tuple[str, str]) -> Evaluation:
     """Both aggregations of a ranking state.
 
     Args:
         names: metric as in the tables -> attribute of `RankingValues`.
-        nothing: the message where no image counts.
+        nothing: what to say where no image counts, and the way out.
     """
     per_image, pooled = state.compute()
     if per_image.images == 0:
         keys = state.per_image().keys()
         which = f", from '{keys[0]}' to '{keys[-1]}'" if keys else ""
+        what, way_out = nothing
         raise BenchError(
-            f"{nothing}{which} ({pooled.positives} positive and {pooled.negatives} negative pixels in all)"
+            f"{what}{which} ({pooled.positives} positive and {pooled.negatives} negative pixels in all): "
+            f"{way_out}"
         )
     images = state.per_image().values()
     return Evaluation(

@@ -5,6 +5,7 @@ Shapes: `C` channels, `L` classes, `*spatial` is (H, W) or (D, H, W). Imports no
 
 from __future__ import annotations
 
+import time
 import typing
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -347,16 +348,25 @@ class Scores:
 
 
 class Memo:
-    """Remembers what several methods compute alike, so that it is computed once."""
+    """Remembers what several methods compute alike, so that it is computed once.
+
+    Attributes:
+        saved: seconds that were not spent, since what they would have gone into was remembered.
+    """
 
     def __init__(self) -> None:
-        self._found: dict[Hashable, Any] = {}
+        self._found: dict[Hashable, tuple[Any, float]] = {}
+        self.saved = 0.0
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
         """What `compute` gave at the first call with this key, which says all that it depends on."""
-        if key not in self._found:
-            self._found[key] = compute()
-        found: T = self._found[key]
+        if key in self._found:
+            self.saved += self._found[key][1]
+        else:
+            began = time.perf_counter() + self.saved
+            value = compute()
+            self._found[key] = value, time.perf_counter() + self.saved - began
+        found: T = self._found[key][0]
         return found
 
 
@@ -560,6 +570,10 @@ class Method(ABC):
     def skip(self, dataset: DatasetInfo) -> str | None:
         """Why this method has no meaning on a data set, or None."""
         return None
+
+    def caveats(self) -> Sequence[str]:
+        """Which of its hyper-parameters were chosen on labels of a test split, and where: a table's notes."""
+        return ()
 
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Train on training samples with their predictions."""

@@ -28,6 +28,7 @@ from segalarm.benchmark.request import Request
 from segalarm.benchmark.scoring import scored
 from segalarm.benchmark.stages import Stages, Track, stages_of
 from segalarm.benchmark.store import Store
+from segalarm.benchmark.tuning import amend
 from segalarm.benchmark.tuning import facts as how_chosen
 from segalarm.benchmark.tuning import tune
 
@@ -170,6 +171,8 @@ class _Pass:
                     self._fail(cell, error)
         for cell in self.group.cells:
             cell.unload()
+            if cell.state == "cached":
+                amend(cell)
             if cell.state == "skipped":
                 cell.record = self._record(cell, None).save(self.request.record_folder)
 

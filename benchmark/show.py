@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from segalarm.benchmark.curves import draw_curves, labels_of
+from segalarm.benchmark.curves import draw_curves, labels_of, picture_of
 from segalarm.benchmark.errors import BenchError, ExtraMissingError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.interfaces import (
@@ -94,8 +94,7 @@ def show(
                     if cell.identity.task is task:
                         of_task[names[id(cell)]] = answer
                 if of_task:
-                    name = "_".join([info.name, group.network.name, task, slug(sample.key)])
-                    file = folder / f"{name}.png"
+                    file = folder / f"{picture_of(group)}_{task}_{slug(sample.key)}.png"
                     draw(list(panels(*flat(sample, labels, of_task, info), task, info)), file)
                     written.append(file)
     return written
@@ -117,7 +116,7 @@ def _scatters(stages: Stages, cells: Sequence[Cell], request: Request, folder: P
             judge.update(sample, labels, answer)
     written = []
     for cell, judge in judges:
-        parts = [info.name, group.network.name, Task.IMAGE_FAILURE, cell.entry.name, cell.identity.key[:8]]
+        parts = [picture_of(group), Task.IMAGE_FAILURE, cell.entry.name, cell.identity.key[:8]]
         file = folder / f"{'_'.join(parts)}.png"
         scatter(judge.result(), file)
         written.append(file)
@@ -125,11 +124,15 @@ def _scatters(stages: Stages, cells: Sequence[Cell], request: Request, folder: P
 
 
 def scatter(found: Evaluation, file: Path) -> None:
-    """Predicted against actual quality, a panel a class that was scored, with its correlation (Fig. 5)."""
+    """Predicted against actual quality, a panel a class that was scored, with its correlation (Fig. 5; of volumes Fig. 6)."""
     from matplotlib import pyplot
 
     points = {cls: pairs_of(found, cls) for cls in found.per_class["Pearson"]}
     shown = {cls: pairs for cls, pairs in points.items() if pairs}
+    if not shown:
+        raise BenchError(
+            f"{file.stem}: no class has an actual quality in any test image, so nothing is shown"
+        )
     columns = min(5, len(shown))
     rows = -(-len(shown) // columns)
     figure, axes = pyplot.subplots(rows, columns, figsize=(2.2 * columns, 2.4 * rows), squeeze=False)

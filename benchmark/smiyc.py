@@ -82,7 +82,8 @@ def read_map(file: Path, key: str) -> Float32:
         raise BenchError(f"{file}: the map of '{key}' cannot be read as HDF5: {error}") from error
     if np.asarray(found).dtype.kind not in "fiu":
         raise BenchError(f"{file}: the map of '{key}' holds {np.asarray(found).dtype}, not real numbers")
-    return np.asarray(found, np.float32)
+    # float64 keeps apart what float32 would tie.
+    return np.asarray(found, np.float64 if np.asarray(found).dtype.itemsize > 4 else np.float32)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ def find_maps(path: Path, dataset: str, keys: Sequence[str]) -> Maps:
         file = found.pop(frame_of(key), None)
         if file is None:
             expected = folder / f"{frame_of(key)}{SUFFIX}"
-            raise BenchError(f"{expected}: missing, so sample '{key}' of {dataset} has no score map")
+            raise BenchError(
+                f"{expected}: missing, so sample '{key}' of {dataset} has no score map: every test image needs one"
+            )
         files[key] = file
     if found:
         frame, file = next(iter(found.items()))

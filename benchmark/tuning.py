@@ -12,6 +12,7 @@ from segalarm.benchmark.evaluate import anomalies, errors, make_evaluator, pixel
 from segalarm.benchmark.interfaces import Labels, Sample, Scores, Task
 from segalarm.benchmark.metrics import PerImageState
 from segalarm.benchmark.plan import Candidate, Cell, config_facts
+from segalarm.benchmark.record import Record
 from segalarm.benchmark.scoring import scored
 from segalarm.benchmark.stages import Stages
 
@@ -195,4 +196,22 @@ def facts(cell: Cell) -> dict[str, Any]:
         found["tuning"] = cell.choice
     if cell.compared:
         found["compared"] = {"split": "test", "options": {k: list(v) for k, v in cell.compared.items()}}
+    caveats = cell.method.caveats()
+    if caveats:
+        found["caveats"] = list(caveats)
     return found
+
+
+def amend(cell: Cell) -> None:
+    """Note in a cached record the values that this run compares it with on the test split."""
+    if not cell.compared or cell.record is None:
+        return
+    record = Record.load(cell.record)
+    known: dict[str, list[Any]] = record.extra.get("compared", {}).get("options", {})
+    options = dict(known)
+    for key, values in cell.compared.items():
+        earlier = known.get(key, [])
+        options[key] = [*earlier, *(value for value in values if value not in earlier)]
+    if options != known:
+        extra = record.extra | {"compared": {"split": "test", "options": options}}
+        record.model_copy(update={"extra": extra}).save(cell.record.parent)

@@ -59,6 +59,10 @@ class DirectPrediction(Method):
         """The softmax, the network's second input."""
         return Needs(probabilities=True)
 
+    def caveats(self) -> Sequence[str]:
+        """Of the small presets."""
+        return comparison.caveats(self.config.comparison)
+
     def fit_on(self) -> FitOn:
         """A predictor of failure needs real failures."""
         return comparison.fit_on(self.config.comparison)

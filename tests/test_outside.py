@@ -169,7 +169,14 @@ def test_scores_that_are_all_equal_rank_nothing(copy, tree, workspace):
         change(file, lambda value: np.zeros_like(value))
     result = score(copy, tree, workspace)
     assert result.exit_code == 1
-    assert f"{files(copy)[0]}: all scores are 0.0, in the map of 'test/" in result.output
+    assert f"{files(copy)[0]}, judged by {tree}: all scores are 0.0, of every pixel" in result.output
+
+
+def test_maps_of_double_precision_keep_apart_what_single_would_tie(copy, tree, workspace):
+    for file in files(copy):
+        change(file, lambda value: 1 - np.arange(value.size, dtype=np.float64).reshape(value.shape) * 1e-12)
+    result = score(copy, tree, workspace)
+    assert result.exit_code == 0, result.output
 
 
 def test_a_test_split_without_an_anomaly_is_named_with_its_samples(copy, tree, workspace, tmp_path):

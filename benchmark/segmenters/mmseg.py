@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -165,8 +165,6 @@ class MMSegmenter(Segmenter):
         """Dropout, logits, members or layers that this configuration has not."""
         if needs.ensemble:
             return f"{self.name} is one network, no ensemble"
-        if needs.logits and len(self.settings.scales) > 1:
-            return f"{self.name} averages probabilities over scales, so it has no logits"
         if needs.monte_carlo and not active_dropouts(self._bare):
             return f"{self.name} has no active dropout; give it one: --set {self.name}.dropout=0.1"
         layers = {each.layer for each in needs.features} - {DECODER, *dict(self._bare.named_modules())}
@@ -245,7 +243,7 @@ class MMSegmenter(Segmenter):
         predictions = []
         for index, key in enumerate(keys):
             prediction = Prediction(labels[index], confidence[index])
-            if needs.logits and logits is not None:
+            if needs.logits:
                 prediction.logits = logits[index]
             if needs.probabilities:
                 prediction.probabilities = probabilities[index]
@@ -259,8 +257,12 @@ class MMSegmenter(Segmenter):
 
     def _segment(
         self, images: Tensor, size: tuple[int, int], wanted: frozenset[Features]
-    ) -> tuple[Tensor | None, Tensor, dict[Features, Tensor]]:
-        """Logits unless they are averaged over scales, probabilities, and the wanted features."""
+    ) -> tuple[Tensor, Tensor, dict[Features, Tensor]]:
+        """Logits, probabilities, and the wanted features.
+
+        Over several scales the mean of the softmax, as published, and that of the logits: for scores that
+        read logits, of which nothing is published.
+        """
         runner = self._ready()
         plain = {each.layer for each in wanted if not each.scales}
         features: dict[Features, Tensor] = {}
@@ -271,15 +273,11 @@ class MMSegmenter(Segmenter):
         for each in wanted:
             if each.scales:
                 features[each] = self._averaged_features(images, size, each)
+        if not self.settings.scales:
+            assert logits is not None
+            return logits, torch.softmax(logits, dim=1), features
         views = [scaled(images, short) for short in self.settings.scales]
-        if len(views) > 1:
-            total = sum(torch.softmax(runner.logits(view, size)[0], dim=1) for view in views)
-            assert isinstance(total, Tensor)
-            return None, total / len(views), features
-        if views:
-            logits, _ = runner.logits(views[0], size)
-        assert logits is not None
-        return logits, torch.softmax(logits, dim=1), features
+        return *_over(runner.logits(view, size)[0] for view in views), features
 
     def _averaged_features(self, images: Tensor, size: tuple[int, int], wanted: Features) -> Tensor:
         """Mean over scales, each brought to a quarter of the image's size."""
@@ -305,11 +303,9 @@ class MMSegmenter(Segmenter):
         views = [scaled(image, short) for short in self.settings.scales] or [image]
         draws = [runner.stochastic(view, size) for view in views]
 
-        def draw() -> tuple[Tensor, Tensor | None]:
-            logits = [one()[0] for one in draws]
-            if len(logits) == 1:
-                return torch.softmax(logits[0], dim=0), logits[0]
-            return torch.stack([torch.softmax(each, dim=0) for each in logits]).mean(dim=0), None
+        def draw() -> tuple[Tensor, Tensor]:
+            logits, probabilities = _over(one() for one in draws)
+            return probabilities[0], logits[0]
 
         with dropout_on(modules, image.device, stable_seed(seed, key)):
             return statistics(draw, passes)
@@ -380,6 +376,18 @@ class MMSegmenter(Segmenter):
     def _network(self) -> nn.Module:
         network: nn.Module = self._ready().network
         return network
+
+
+def _over(scales: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean over scales of the logits (B, L, H, W), and of their softmax; one scale's at a time is held."""
+    logits: Tensor | float = 0.0
+    probabilities: Tensor | float = 0.0
+    count = 0
+    for found in scales:
+        logits, probabilities = logits + found, probabilities + torch.softmax(found, dim=1)
+        count += 1
+    assert isinstance(logits, Tensor) and isinstance(probabilities, Tensor)
+    return logits / count, probabilities / count
 
 
 def _losses(network: Any, normalise: Normalise, batch: tuple[Tensor, Tensor], step: int) -> dict[str, Tensor]:

@@ -63,8 +63,13 @@ def _notes(records: Sequence[Record], column: Column) -> tuple[str, ...]:
     if name == "s a frame" and shared:
         runs = " or ".join(sorted("an unknown number of" if n is None else str(n) for n in shared))
         notes.append(
-            f"The segmenter's pass was shared by {runs} runs and computed what any of them needs; what they "
-            "have in common counts for the first."
+            f"The segmenter's pass was shared by {runs} runs and computed what any of them needs: run a "
+            "method alone for its own."
+        )
+    if name == "its own" and shared:
+        notes.append(
+            "Beyond the segmenter's pass, as if it ran alone. Features, dropout passes and members are part "
+            "of that pass."
         )
     if name == "its own" and any("metrics" not in record.timings for record in records):
         notes.append("With the time that its metrics took: the record is of an older version.")

@@ -110,10 +110,12 @@ def runs_of(records: Sequence[Record], rows: Sequence[RowSpec]) -> list[Run]:
     runs = []
     for slot, groups in slots.items():
         row = found[slot]
-        chosen = {key for r in rows if row is None and r.method == slot[1] for key in r.config}
-        keys = _varying([_facts(group[0].identity) for group in groups]) | chosen
+        near = [r for r in rows if row is None and r.method == slot[1]]
+        varying = _varying([_facts(group[0].identity) for group in groups])
         for group in groups:
-            apart = _apart(group[0].identity, keys, usual, row)
+            facts = _facts(group[0].identity)
+            unlike = {k for r in near for k, value in r.config.items() if facts.get(k, value) != value}
+            apart = _apart(group[0].identity, varying | unlike, usual, row)
             label = row.label if row else slot[1]
             runs.append(Run(f"{label} ({apart})" if apart else label, row, group))
     return sorted(runs, key=lambda run: (run.method, run.label))

@@ -59,8 +59,8 @@ class RowSpec:
     train_segmenter: str | None
 
     def matches(self, method: str, config: Mapping[str, Any], train_segmenter: str | None) -> bool:
-        """Whether a run belongs in this row."""
-        chosen = all(key in config and config[key] == value for key, value in self.config.items())
+        """Whether a run belongs in this row; one that is older than an option counts as without it."""
+        chosen = all(config.get(key, value) == value for key, value in self.config.items())
         return method == self.method and train_segmenter == self.train_segmenter and chosen
 
 

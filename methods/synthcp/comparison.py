@@ -124,6 +124,16 @@ VOLUMES: Mapping[Preset, Mapping[str, Any]] = {
 """Sizes and lengths for volumes, for which nothing is published."""
 
 
+def caveats(config: ComparisonConfig) -> tuple[str, ...]:
+    """What of the small presets was found on labels of a test split."""
+    if not config.zero_start:
+        return ()
+    return (
+        "zero_start and the learning rate of the comparison network below the preset full were chosen on test "
+        "images of cityscapes-mini.",
+    )
+
+
 def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
     """The published schedule, or sizes for two cores."""
     text = dict(PAPER) if protocol is Protocol.PAPER else {}

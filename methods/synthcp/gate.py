@@ -63,9 +63,13 @@ def make_alarm(name: Alarm, options: Mapping[str, Any], features: Features) -> M
 
 
 def squeezed(score: Tensor, limit: float) -> Tensor:
-    """Any alarm's score s, brought monotonically into (0, limit): limit · (1 + s / (1 + |s|)) / 2.
+    """Any alarm's score, brought monotonically into (0, limit): limit · (1 + z / (1 + |z|)) / 2.
+
+    z = sign(s) · log(1 + |s|) keeps large scores apart, squared distances in thousands of channels, say, that
+    z = s would tie in float32.
 
     Above the threshold t, 1 - p lies in (0, 1 - t): a pixel that the segmenter is sure of stays below nearly
     all that Eq. 9 judges, and the alarm orders those pixels among themselves.
     """
-    return limit * (1 + score / (1 + score.abs())) / 2
+    z = score.sign() * score.abs().log1p()
+    return limit * (1 + z / (1 + z.abs())) / 2

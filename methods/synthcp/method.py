@@ -116,6 +116,22 @@ class SynthCP(Method):
         """The thresholds of Table 4."""
         return {"t": (0.8, 0.9, 0.99, 0.999, 1.0)} if task is Task.ANOMALY else {}
 
+    def caveats(self) -> Sequence[str]:
+        """Of the threshold, as published, and of what was added here."""
+        config = self.config
+        if self.task is not Task.ANOMALY:
+            return comparison.caveats(config.comparison)
+        notes = []
+        if config.fusion == "gate" and config.t == type(config).model_fields["t"].default:
+            notes.append(
+                f"The threshold of {config.t} is the published one, which was chosen on the test set of StreetHazards."
+            )
+        if config.fusion == "product" or config.reduce:
+            notes.append(
+                "fusion=product and reduce were tried on every sixth test image of CamVid laid out as StreetHazards."
+            )
+        return notes
+
     def needs(self) -> Needs:
         """Features of the real image for Eq. 9; probabilities for the comparison network."""
         if self.task is not Task.ANOMALY:

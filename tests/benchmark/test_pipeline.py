@@ -514,3 +514,16 @@ def test_what_a_sweep_compares_on_the_test_split_is_in_its_records(go):
     records = read_records(outcome.cells[0].record.parent)
     compared = {"split": "test", "options": {"factor": [1, 2]}}
     assert [record.extra.get("compared") for record in records] == [compared, compared, None]
+
+
+def test_a_sweep_beside_a_finished_run_is_noted_in_the_record_of_that_run(go):
+    first = go("learner", options={"learner": {"factor": 1}})
+    (alone,) = read_records(first.cells[0].record.parent)
+    go("learner", sweeps={"learner": {"factor": (1, 2)}})
+    outcome = go("learner", sweeps={"learner": {"factor": (1, 3)}})
+    assert states(outcome)[("learner", 0)] in ("cached", "ok")
+    records = {r.identity.method_config["factor"]: r for r in read_records(first.cells[0].record.parent)}
+    options = records[1].extra["compared"]["options"]["factor"]
+    assert options == [1, 2, 3]
+    assert records[1].metrics == alone.metrics
+    assert "compared" not in alone.extra

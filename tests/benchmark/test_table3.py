@@ -16,9 +16,14 @@ def records():
     return [r for r in read_records(FOLDER) if r.identity.dataset == "streethazards"]
 
 
+def published(record):
+    config = record.identity.method_config
+    return config.get("fusion", "gate") == "gate" and not config.get("reduce")
+
+
 @pytest.fixture(scope="module")
 def synthcp(records):
-    return next(r for r in records if r.identity.method_config.get("t") == 0.999)
+    return next(r for r in records if r.identity.method_config.get("t") == 0.999 and published(r))
 
 
 def rows(text, *words):
@@ -131,3 +136,23 @@ def test_costs_of_several_seeds_are_averaged_and_a_shared_pass_is_named(synthcp)
     older = render(build_table(TABLE3, [costly(synthcp, runs=None, score=1.0)], variant="camvid", cost=True))
     assert "With the time that its metrics took" in older
     assert "an unknown number of runs" in older
+
+
+@pytest.mark.parametrize("change", [{"fusion": "product"}, {"reduce": True}, {"gate_with": "knn"}])
+def test_what_was_not_published_is_never_in_the_published_row(synthcp, change):
+    config = {**synthcp.identity.method_config, **change}
+    identity = synthcp.identity.model_copy(update={"method_config": config})
+    variant = synthcp.model_copy(update={"identity": identity})
+    for spec, label in ((TABLE3, "SynthCP"), (TABLE4, "0.999")):
+        table = json.loads(render(build_table(spec, [variant], variant="camvid"), "json"))
+        measured = [cell for cell in table if cell["source"] == "measured" and cell["value"] is not None]
+        assert label not in {cell["label"] for cell in measured}
+    ((key, value),) = change.items()
+    assert f"synthcp ({key}={value})" in render(build_table(TABLE3, [variant], variant="camvid"))
+
+
+def test_what_a_default_owes_to_test_labels_is_a_footnote(synthcp):
+    owing = synthcp.model_copy(update={"extra": {"caveats": ["The threshold was chosen there."]}})
+    text = render(build_table(TABLE3, [owing], variant="camvid")).split("variant camvid")[1]
+    assert "SynthCP [1]" in text
+    assert "[1] The threshold was chosen there." in text

@@ -91,6 +91,12 @@ def test_any_score_is_squeezed_without_a_change_of_order():
     assert found.max() < 0.001
 
 
+@pytest.mark.parametrize("level", [1e3, 4e3, 2e4, 1e5])
+def test_large_scores_that_lie_close_stay_apart(level):
+    scores = torch.linspace(0.95 * level, 1.05 * level, 1000)
+    assert len(squeezed(scores, 0.001).unique()) > 900
+
+
 @pytest.mark.parametrize("name", get_args(Alarm))
 def test_a_gates_alarm_is_asked_for_what_it_needs(name):
     """It needs, learns from and depends on what the alarm alone does, beside Eq. 9's own."""

@@ -161,21 +161,21 @@ def test_features_of_scales_are_averaged_at_a_quarter_of_the_image(ddrnet, image
     torch.testing.assert_close(found, mean)
 
 
-def test_scales_average_probabilities_and_leave_no_logits(ddrnet, images, tmp_path):
+def test_scales_average_probabilities_and_logits(ddrnet, images, tmp_path):
     ddrnet.save(tmp_path)
     several = make(scales=(64, 96))
     several.load(tmp_path, "cpu")
-    assert "no logits" in several.lacks(Needs(logits=True))
-    assert make(scales=(64,)).lacks(Needs(logits=True)) is None
+    assert several.lacks(Needs(logits=True)) is None
     needs = Needs(logits=True, probabilities=True)
     prediction = several.predict(images, ["a", "b"], needs, 0)[0]
-    assert prediction.logits is None
     parts = []
     for short in (64, 96):
         single = make(scales=(short,))
         single.load(tmp_path, "cpu")
-        parts.append(single.predict(images, ["a", "b"], needs, 0)[0].probabilities)
-    torch.testing.assert_close(prediction.probabilities, sum(parts) / 2)
+        parts.append(single.predict(images, ["a", "b"], needs, 0)[0])
+    for name in ("probabilities", "logits"):
+        mean = sum(getattr(part, name) for part in parts) / 2
+        torch.testing.assert_close(getattr(prediction, name), mean)
 
 
 def test_a_window_that_slides_covers_the_image(ddrnet, images, tmp_path):
