@@ -28,9 +28,8 @@ from segalarm.benchmark.request import Request
 from segalarm.benchmark.scoring import scored
 from segalarm.benchmark.stages import Stages, Track, stages_of
 from segalarm.benchmark.store import Store
-from segalarm.benchmark.tuning import amend
+from segalarm.benchmark.tuning import amend, tune
 from segalarm.benchmark.tuning import facts as how_chosen
-from segalarm.benchmark.tuning import tune
 
 LIBRARIES = (
     "torch",

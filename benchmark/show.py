@@ -124,7 +124,7 @@ def _scatters(stages: Stages, cells: Sequence[Cell], request: Request, folder: P
 
 
 def scatter(found: Evaluation, file: Path) -> None:
-    """Predicted against actual quality, a panel a class that was scored, with its correlation (Fig. 5; of volumes Fig. 6)."""
+    """Predicted against actual quality, a panel a class that was scored, with its correlation (Fig. 5, 6)."""
     from matplotlib import pyplot
 
     points = {cls: pairs_of(found, cls) for cls in found.per_class["Pearson"]}

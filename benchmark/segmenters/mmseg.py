@@ -386,7 +386,8 @@ def _over(scales: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     for found in scales:
         logits, probabilities = logits + found, probabilities + torch.softmax(found, dim=1)
         count += 1
-    assert isinstance(logits, Tensor) and isinstance(probabilities, Tensor)
+    assert isinstance(logits, Tensor)
+    assert isinstance(probabilities, Tensor)
     return logits / count, probabilities / count
 
 
