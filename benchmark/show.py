@@ -130,9 +130,7 @@ def scatter(found: Evaluation, file: Path) -> None:
     points = {cls: pairs_of(found, cls) for cls in found.per_class["Pearson"]}
     shown = {cls: pairs for cls, pairs in points.items() if pairs}
     if not shown:
-        raise BenchError(
-            f"{file.stem}: no class has an actual quality in any test image, so nothing is shown"
-        )
+        raise BenchError(f"{file.stem}: no class has an actual quality in any test image")
     columns = min(5, len(shown))
     rows = -(-len(shown) // columns)
     figure, axes = pyplot.subplots(rows, columns, figsize=(2.2 * columns, 2.4 * rows), squeeze=False)

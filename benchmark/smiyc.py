@@ -117,7 +117,7 @@ def find_maps(path: Path, dataset: str, keys: Sequence[str]) -> Maps:
         if file is None:
             expected = folder / f"{frame_of(key)}{SUFFIX}"
             raise BenchError(
-                f"{expected}: missing, so sample '{key}' of {dataset} has no score map: every test image needs one"
+                f"{expected}: missing, so sample '{key}' of {dataset} has no score map: each needs one"
             )
         files[key] = file
     if found:

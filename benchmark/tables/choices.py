@@ -9,9 +9,7 @@ from segalarm.benchmark.record import Record
 
 
 def choices(records: Sequence[Record]) -> tuple[str, ...]:
-    """Footnotes of a row: what was compared on test labels, what its defaults owe to such
-    labels, what was chosen on held-out data.
-    """
+    """Footnotes of a row: what was compared on test labels or is owed to them, what was chosen elsewhere."""
     notes = [_compared(each.extra["compared"]) for each in records if each.extra.get("compared")]
     notes += [each for record in records for each in record.extra.get("caveats", ())]
     chosen: dict[str, list[int]] = {}

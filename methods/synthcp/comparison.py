@@ -129,8 +129,8 @@ def caveats(config: ComparisonConfig) -> tuple[str, ...]:
     if not config.zero_start:
         return ()
     return (
-        "zero_start and the learning rate of the comparison network below the preset full were chosen on test "
-        "images of cityscapes-mini.",
+        "zero_start and the learning rate of the comparison network below the preset full were chosen on "
+        "test images of cityscapes-mini.",
     )
 
 

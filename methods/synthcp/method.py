@@ -124,11 +124,13 @@ class SynthCP(Method):
         notes = []
         if config.fusion == "gate" and config.t == type(config).model_fields["t"].default:
             notes.append(
-                f"The threshold of {config.t} is the published one, which was chosen on the test set of StreetHazards."
+                f"The threshold of {config.t} is the published one, which was chosen on the test set of "
+                "StreetHazards."
             )
         if config.fusion == "product" or config.reduce:
             notes.append(
-                "fusion=product and reduce were tried on every sixth test image of CamVid laid out as StreetHazards."
+                "fusion=product and reduce were tried on every sixth test image of CamVid laid out as "
+                "StreetHazards."
             )
         return notes
 
