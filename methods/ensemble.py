@@ -39,8 +39,9 @@ class OfMembers(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The fewest that are an ensemble, in tests."""
-        return {"members": 2} if preset is Preset.SMOKE else {}
+        """The fewest that are an ensemble, in tests and, below `full`, on generated data."""
+        fewest = preset is Preset.SMOKE or (preset is Preset.SMALL and dataset.name.endswith("-mini"))
+        return {"members": 2} if fewest else {}
 
     def needs(self) -> Needs:
         """The members."""
