@@ -74,10 +74,10 @@ def _figure(shown: dict[str, PooledHistogramState], task: Task, file: Path) -> P
 
     what = "anomalous" if task is Task.ANOMALY else "wrong"
     for name, state in shown.items():
-        found = state.compute()
-        if not found.positives or not found.negatives:
+        total = state.compute()
+        if not total.positives or not total.negatives:
             raise BenchError(
-                f"{file.stem}: the test split has {found.positives} {what} pixels and {found.negatives} "
+                f"{file.stem}: the test split has {total.positives} {what} pixels and {total.negatives} "
                 f"others under {name}: a curve needs both"
             )
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.8))

@@ -207,7 +207,8 @@ def amend(cell: Cell) -> None:
     if not cell.compared or cell.record is None:
         return
     record = Record.load(cell.record)
-    known: dict[str, list[Any]] = record.extra.get("compared", {}).get("options", {})
+    noted: Any = record.extra.get("compared") or {"options": {}}
+    known: dict[str, list[Any]] = noted["options"]
     options = dict(known)
     for key, values in cell.compared.items():
         earlier = known.get(key, [])

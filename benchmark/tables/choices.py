@@ -11,7 +11,9 @@ from segalarm.benchmark.record import Record
 def choices(records: Sequence[Record]) -> tuple[str, ...]:
     """Footnotes of a row: what was compared on test labels or is owed to them, what was chosen elsewhere."""
     notes = [_compared(each.extra["compared"]) for each in records if each.extra.get("compared")]
-    notes += [each for record in records for each in record.extra.get("caveats", ())]
+    for record in records:
+        owed: Any = record.extra.get("caveats", ())
+        notes += owed
     chosen: dict[str, list[int]] = {}
     for record in records:
         if record.extra.get("tuning"):
