@@ -40,17 +40,18 @@ def locate(dataset_class: type[Dataset], data_dir: Path) -> Path:
     """The data set's own folder: `data_dir` itself, or the folder below it that is named for the data set.
 
     A data set that is generated (class attribute `generated`) need not exist yet. The class attribute
-    `marker` is a path that every tree of its layout holds.
+    `marker` is a path or glob pattern of what every tree of it holds.
 
     Raises:
-        BenchError: it is in neither place; names what was looked for.
+        DataMissingError: it is in neither place; names what was looked for.
+        BenchError: `data_dir` is no folder.
     """
     info, marker = dataset_class.info, dataset_class.marker
     names = info.folders or (info.name,)
-    if marker is not None and (data_dir / marker).exists():
+    if marker is not None and any(data_dir.glob(marker)):
         return data_dir
     for name in names:
-        if (data_dir / name).is_dir() and (marker is None or (data_dir / name / marker).exists()):
+        if (data_dir / name).is_dir() and (marker is None or any((data_dir / name).glob(marker))):
             return data_dir / name
     if dataset_class.generated:
         return data_dir / names[0]

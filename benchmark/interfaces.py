@@ -209,7 +209,7 @@ class Dataset(ABC):
 
     info: ClassVar[DatasetInfo]
     marker: ClassVar[str | None] = None
-    """A path that every tree of this layout holds; tells the data set's folder from one above it."""
+    """A path or glob pattern of what every tree of it holds; tells its folder from others and one above."""
     generated: ClassVar[bool] = False
     """Whether `prepare` makes the data, so that no folder need be given."""
 
