@@ -166,7 +166,11 @@ def list_names(kind: str | None, as_json: bool) -> None:
 RUN_OPTIONS = (
     click.option("--method", required=True, help="Names separated by commas, or all."),
     click.option("--dataset", required=True, help="Names separated by commas, or all."),
-    click.option("--task", help="Tasks separated by commas; otherwise those of the published experiment."),
+    click.option(
+        "--task",
+        help="Tasks separated by commas, or all; otherwise those of the published experiment, and with "
+        "--dataset all every one.",
+    ),
     click.option(
         "--segmenter", help="Names, mmsegmentation configs, or all; otherwise the data set's first."
     ),

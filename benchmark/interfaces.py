@@ -195,7 +195,7 @@ class DatasetInfo:
     light: tuple[str, ...] = ("lite0", "segformer")
     """In their place at the presets `small` and `smoke`: networks that train on two CPU cores."""
     default_tasks: tuple[Task, ...] = ()
-    """The tasks of a run that names none: those of the published experiment. Empty: all of `tasks`."""
+    """The tasks of a run that names the data set and no task: the published experiment's. Empty: all."""
     scored: tuple[str, ...] = ()
     """The classes whose quality counts for image-level failures. Empty: all of `classes`."""
 

@@ -15,6 +15,7 @@ from segalarm.benchmark.errors import BenchError, DataMissingError, UnknownNameE
 from segalarm.benchmark.interfaces import (
     Config,
     Dataset,
+    DatasetInfo,
     FitOn,
     Method,
     Preset,
@@ -323,6 +324,14 @@ def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, 
                 yield f"{name} with {segmenter}", error
 
 
+def _tasks(request: Request, info: DatasetInfo) -> Sequence[Task]:
+    """What is run on a data set."""
+    # Whoever asks for all tasks, or all data sets, means all that there is ground truth for.
+    if set(request.tasks) == set(Task) or not (request.tasks or request.datasets):
+        return info.tasks
+    return request.tasks or info.default_tasks or info.tasks
+
+
 def _group(
     request: Request, registry: Registry, data: Data, train: Data, name: str, preset: Preset, seed: int
 ) -> Group:
@@ -336,7 +345,7 @@ def _group(
     for method in request.methods or registry.names("methods"):
         try:
             found = registry.get("methods", method)
-            for task in request.tasks or info.default_tasks or info.tasks:
+            for task in _tasks(request, info):
                 # Whoever asks for all methods means all that do the task.
                 if task not in found.tasks and not (request.tasks and request.methods):
                     continue
