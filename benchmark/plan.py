@@ -11,7 +11,7 @@ from typing import Any
 
 from segalarm.benchmark.code import code_hash
 from segalarm.benchmark.data import locate, variant_of
-from segalarm.benchmark.errors import BenchError, DataMissingError, UnknownNameError
+from segalarm.benchmark.errors import BenchError, DataMissingError, ExtraMissingError, UnknownNameError
 from segalarm.benchmark.interfaces import (
     Config,
     Dataset,
@@ -208,7 +208,13 @@ def trained_on(request: Request, data: Data, preset: Preset, registry: Registry)
         BenchError: as `prepare_data`.
     """
     other = request.train_dataset
-    return prepare_data(request, other, preset, registry) if other and other != data.entry.name else data
+    if other is None or other == data.entry.name:
+        return data
+    try:
+        return prepare_data(request, other, preset, registry)
+    except (DataMissingError, ExtraMissingError) as error:
+        # It was asked for by name, even where all data sets are tested: nothing to skip.
+        raise BenchError(f"--train-dataset {other}: {error}") from error
 
 
 def data_facts(data: Data, train: Data) -> dict[str, Any]:
@@ -305,13 +311,16 @@ def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, 
         try:
             kind: type[Dataset] = registry.get("datasets", name).load()
             preset = request.preset or kind.info.default_preset
+            learns = request.checkpoint is None
+            # Whatever there is of its tree.
+            if learns and request.train_dataset in (None, name) and "train" not in kind.info.splits:
+                raise DataMissingError(_no_training(name))
             data = prepare_data(request, name, preset, registry)
             train = trained_on(request, data, preset, registry)
-            if not train.train and request.checkpoint is None:
-                raise BenchError(
-                    f"data set '{train.dataset.info.name}' has no training split: name another with "
-                    "--train-dataset, or give a --checkpoint"
-                )
+            if learns and not train.train:
+                # To lack one is a mistake only of a data set that was named to be trained on.
+                missing = DataMissingError if train is data else BenchError
+                raise missing(_no_training(train.entry.name))
         except BenchError as error:
             yield name, error
             continue
@@ -322,6 +331,10 @@ def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, 
                 yield _group(request, registry, data, train, segmenter, preset, seed)
             except BenchError as error:
                 yield f"{name} with {segmenter}", error
+
+
+def _no_training(name: str) -> str:
+    return f"data set '{name}' has no training split: give --train-dataset NAME, or a --checkpoint"
 
 
 def _tasks(request: Request, info: DatasetInfo) -> Sequence[Task]:
