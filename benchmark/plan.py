@@ -471,8 +471,6 @@ def _no_meaning(cell: Cell, group: Group) -> str | None:
         return f"{cell.entry.name} does not do {task}"
     if task not in info.tasks:
         return f"{info.name} has no ground truth for {task}"
-    if info.ndim not in cell.entry.ndims:
-        return f"{cell.entry.name} does not work in {info.ndim} dimensions"
     if task is not Task.ANOMALY and group.train.dataset.info.classes != info.classes:
         return f"{group.train.dataset.info.name}, trained on, has other classes than {info.name}"
     if info.ndim not in group.network.entry.ndims:
@@ -485,7 +483,11 @@ def _no_meaning(cell: Cell, group: Group) -> str | None:
     if lacking is None and cell.method.fit_on() in (FitOn.IN_FOLD, FitOn.OUT_OF_FOLD):
         source = group.network if cell.method.fit_on() is FitOn.IN_FOLD else group.teacher
         lacking = source.model.lacks(cell.method.fit_needs())
-    return cell.method.skip(info) or lacking
+    reason = cell.method.skip(info) or lacking
+    # Last, since it says the least.
+    if reason is None and info.ndim not in cell.entry.ndims:
+        return f"{cell.entry.name} does not work in {info.ndim} dimensions"
+    return reason
 
 
 def _look_up(request: Request, cell: Cell) -> None:
