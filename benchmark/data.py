@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from segalarm.benchmark.errors import BenchError, DataMissingError
 from segalarm.benchmark.interfaces import Archive, Dataset, DatasetInfo
+from segalarm.benchmark.plugins import Entry
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is done, bytes (or members) so far and in all; None where that is unknown."""
@@ -66,6 +67,18 @@ def locate(dataset_class: type[Dataset], data_dir: Path) -> Path:
         f"data set '{info.name}' is not in {data_dir}: looked there for {looked}. "
         f"Expected layout of its folder:\n{info.layout}\nGet it: {info.source}"
     )
+
+
+def needed(entry: Entry) -> str:
+    """What a run of a data set must be given besides its name, in words."""
+    try:
+        kind: type[Dataset] = entry.load()
+    except BenchError as error:
+        return str(error)
+    if kind.generated:
+        return "no folder, it is generated"
+    folder = "a folder, --data DIR or BENCH_DATA"
+    return folder if "train" in kind.info.splits else f"{folder}, and --train-dataset NAME to train on"
 
 
 def status(dataset: Dataset) -> list[SplitStatus]:
