@@ -166,7 +166,11 @@ def list_names(kind: str | None, as_json: bool) -> None:
 RUN_OPTIONS = (
     click.option("--method", required=True, help="Names separated by commas, or all."),
     click.option("--dataset", required=True, help="Names separated by commas, or all."),
-    click.option("--task", help="Tasks separated by commas; otherwise those of the published experiment."),
+    click.option(
+        "--task",
+        help="Tasks separated by commas, or all; otherwise those of the published experiment, and with "
+        "--dataset all every one.",
+    ),
     click.option(
         "--segmenter", help="Names, mmsegmentation configs, or all; otherwise the data set's first."
     ),
@@ -439,6 +443,7 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
 
     The table "matrix" says which methods were run on which data sets, and why others were not.
     """
+    from segalarm.benchmark.data import needed
     from segalarm.benchmark.record import read_records
     from segalarm.benchmark.table import build_table, render
     from segalarm.benchmark.tables.matrix import build_matrix
@@ -456,7 +461,10 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
         if asked:
             raise click.UsageError(f"the matrix holds no metrics: leave out {', '.join(asked)}")
         methods = {each: registry.get("methods", each).tasks for each in registry.names("methods")}
-        click.echo(render(build_matrix(found, methods, **chosen), style))
+        datasets = {each: registry.get("datasets", each) for each in registry.names("datasets")}
+        tasks = {each: entry.tasks for each, entry in datasets.items()}
+        needs = {each: needed(entry) for each, entry in datasets.items()}
+        click.echo(render(build_matrix(found, methods, tasks, needs, **chosen), style))
         return
     for each in [name] if name else registry.names("tables"):
         spec = registry.get("tables", f"table{each}" if each.isdigit() else each).load()

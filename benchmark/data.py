@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from segalarm.benchmark.errors import BenchError, DataMissingError
 from segalarm.benchmark.interfaces import Archive, Dataset, DatasetInfo
+from segalarm.benchmark.plugins import Entry
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is done, bytes (or members) so far and in all; None where that is unknown."""
@@ -40,17 +41,18 @@ def locate(dataset_class: type[Dataset], data_dir: Path) -> Path:
     """The data set's own folder: `data_dir` itself, or the folder below it that is named for the data set.
 
     A data set that is generated (class attribute `generated`) need not exist yet. The class attribute
-    `marker` is a path that every tree of its layout holds.
+    `marker` is a path or glob pattern of what every tree of it holds.
 
     Raises:
-        BenchError: it is in neither place; names what was looked for.
+        DataMissingError: it is in neither place; names what was looked for.
+        BenchError: `data_dir` is no folder.
     """
     info, marker = dataset_class.info, dataset_class.marker
     names = info.folders or (info.name,)
-    if marker is not None and (data_dir / marker).exists():
+    if marker is not None and any(data_dir.glob(marker)):
         return data_dir
     for name in names:
-        if (data_dir / name).is_dir() and (marker is None or (data_dir / name / marker).exists()):
+        if (data_dir / name).is_dir() and (marker is None or any((data_dir / name).glob(marker))):
             return data_dir / name
     if dataset_class.generated:
         return data_dir / names[0]
@@ -65,6 +67,18 @@ def locate(dataset_class: type[Dataset], data_dir: Path) -> Path:
         f"data set '{info.name}' is not in {data_dir}: looked there for {looked}. "
         f"Expected layout of its folder:\n{info.layout}\nGet it: {info.source}"
     )
+
+
+def needed(entry: Entry) -> str:
+    """What a run of a data set must be given besides its name, in words."""
+    try:
+        kind: type[Dataset] = entry.load()
+    except BenchError as error:
+        return str(error)
+    if kind.generated:
+        return "no folder, it is generated"
+    folder = "a folder, --data DIR or BENCH_DATA"
+    return folder if "train" in kind.info.splits else f"{folder}, and --train-dataset NAME to train on"
 
 
 def status(dataset: Dataset) -> list[SplitStatus]:

@@ -23,7 +23,7 @@ class UnknownNameError(BenchError):
 
 
 class DataMissingError(BenchError):
-    """A data set that is not on this machine, or whose folder was not named."""
+    """Data that a run lacks: a data set not on this machine, or whose folder was not named; a split."""
 
 
 class ExtraMissingError(BenchError):

@@ -196,7 +196,7 @@ class DatasetInfo:
     light: tuple[str, ...] = ("lite0", "segformer")
     """In their place at the presets `small` and `smoke`: networks that train on two CPU cores."""
     default_tasks: tuple[Task, ...] = ()
-    """The tasks of a run that names none: those of the published experiment. Empty: all of `tasks`."""
+    """The tasks of a run that names the data set and no task: the published experiment's. Empty: all."""
     scored: tuple[str, ...] = ()
     """The classes whose quality counts for image-level failures. Empty: all of `classes`."""
 
@@ -210,7 +210,7 @@ class Dataset(ABC):
 
     info: ClassVar[DatasetInfo]
     marker: ClassVar[str | None] = None
-    """A path that every tree of this layout holds; tells the data set's folder from one above it."""
+    """A path or glob pattern of what every tree of it holds; tells its folder from others and one above."""
     generated: ClassVar[bool] = False
     """Whether `prepare` makes the data, so that no folder need be given."""
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from segalarm.benchmark.code import code_hash
 from segalarm.benchmark.data import locate, variant_of
-from segalarm.benchmark.errors import BenchError, DataMissingError, UnknownNameError
+from segalarm.benchmark.errors import BenchError, DataMissingError, ExtraMissingError, UnknownNameError
 from segalarm.benchmark.interfaces import (
     Config,
     Dataset,
+    DatasetInfo,
     FitOn,
     Method,
     Preset,
@@ -207,7 +208,13 @@ def trained_on(request: Request, data: Data, preset: Preset, registry: Registry)
         BenchError: as `prepare_data`.
     """
     other = request.train_dataset
-    return prepare_data(request, other, preset, registry) if other and other != data.entry.name else data
+    if other is None or other == data.entry.name:
+        return data
+    try:
+        return prepare_data(request, other, preset, registry)
+    except (DataMissingError, ExtraMissingError) as error:
+        # It was asked for by name, even where all data sets are tested: nothing to skip.
+        raise BenchError(f"--train-dataset {other}: {error}") from error
 
 
 def data_facts(data: Data, train: Data) -> dict[str, Any]:
@@ -304,13 +311,16 @@ def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, 
         try:
             kind: type[Dataset] = registry.get("datasets", name).load()
             preset = request.preset or kind.info.default_preset
+            learns = request.checkpoint is None
+            # Whatever there is of its tree.
+            if learns and request.train_dataset in (None, name) and "train" not in kind.info.splits:
+                raise DataMissingError(_no_training(name))
             data = prepare_data(request, name, preset, registry)
             train = trained_on(request, data, preset, registry)
-            if not train.train and request.checkpoint is None:
-                raise BenchError(
-                    f"data set '{train.dataset.info.name}' has no training split: name another with "
-                    "--train-dataset, or give a --checkpoint"
-                )
+            if learns and not train.train:
+                # To lack one is a mistake only of a data set that was named to be trained on.
+                missing = DataMissingError if train is data else BenchError
+                raise missing(_no_training(train.entry.name))
         except BenchError as error:
             yield name, error
             continue
@@ -321,6 +331,18 @@ def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, 
                 yield _group(request, registry, data, train, segmenter, preset, seed)
             except BenchError as error:
                 yield f"{name} with {segmenter}", error
+
+
+def _no_training(name: str) -> str:
+    return f"data set '{name}' has no training split: give --train-dataset NAME, or a --checkpoint"
+
+
+def _tasks(request: Request, info: DatasetInfo) -> Sequence[Task]:
+    """What is run on a data set."""
+    # Whoever asks for all tasks, or all data sets, means all that there is ground truth for.
+    if set(request.tasks) == set(Task) or not (request.tasks or request.datasets):
+        return info.tasks
+    return request.tasks or info.default_tasks or info.tasks
 
 
 def _group(
@@ -336,7 +358,7 @@ def _group(
     for method in request.methods or registry.names("methods"):
         try:
             found = registry.get("methods", method)
-            for task in request.tasks or info.default_tasks or info.tasks:
+            for task in _tasks(request, info):
                 # Whoever asks for all methods means all that do the task.
                 if task not in found.tasks and not (request.tasks and request.methods):
                     continue
@@ -449,8 +471,6 @@ def _no_meaning(cell: Cell, group: Group) -> str | None:
         return f"{cell.entry.name} does not do {task}"
     if task not in info.tasks:
         return f"{info.name} has no ground truth for {task}"
-    if info.ndim not in cell.entry.ndims:
-        return f"{cell.entry.name} does not work in {info.ndim} dimensions"
     if task is not Task.ANOMALY and group.train.dataset.info.classes != info.classes:
         return f"{group.train.dataset.info.name}, trained on, has other classes than {info.name}"
     if info.ndim not in group.network.entry.ndims:
@@ -463,7 +483,11 @@ def _no_meaning(cell: Cell, group: Group) -> str | None:
     if lacking is None and cell.method.fit_on() in (FitOn.IN_FOLD, FitOn.OUT_OF_FOLD):
         source = group.network if cell.method.fit_on() is FitOn.IN_FOLD else group.teacher
         lacking = source.model.lacks(cell.method.fit_needs())
-    return cell.method.skip(info) or lacking
+    reason = cell.method.skip(info) or lacking
+    # Last, since it says the least.
+    if reason is None and info.ndim not in cell.entry.ndims:
+        return f"{cell.entry.name} does not work in {info.ndim} dimensions"
+    return reason
 
 
 def _look_up(request: Request, cell: Cell) -> None:

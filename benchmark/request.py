@@ -23,7 +23,8 @@ class Request:
 
     Attributes:
         methods, datasets: names; empty = all.
-        tasks: empty = those that the data set is published for.
+        tasks: all of `Task` = all of the data set's; empty = those that it is published for, or all of its
+            own where `datasets` is empty.
         segmenters: names, or mmsegmentation configs; empty = the data set's default, "all" = all of its
             experiment.
         segmenter_seed: of the segmenters; None = the run's.

@@ -56,7 +56,8 @@ class Outcome:
     """What a run did.
 
     Attributes:
-        absent: data sets that "all" stands for and that this machine has not, or cannot read.
+        absent: data sets that "all" stands for and that this machine has not or cannot read, or that have
+            nothing to train on.
         errors: what could not even be planned, with the reason.
     """
 

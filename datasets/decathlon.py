@@ -63,6 +63,11 @@ class DecathlonTask:
         return Reading(LabelMap(values), self.spacing, self.window, self.channels)
 
     @property
+    def marker(self) -> str:
+        """What sets its tree apart from the other tasks', which have the same folders."""
+        return f"imagesTr/{self.prefix}*"
+
+    @property
     def info(self) -> DatasetInfo:
         """The facts of the data set."""
         train = training_cases(self.cases)

@@ -83,67 +83,67 @@ class BrainTumour(MSD):
     """Task01."""
 
     task = decathlon.BRAIN
-    info = task.info
+    info, marker = task.info, task.marker
 
 
 class Heart(MSD):
     """Task02."""
 
     task = decathlon.HEART
-    info = task.info
+    info, marker = task.info, task.marker
 
 
 class Liver(MSD):
     """Task03."""
 
     task = decathlon.LIVER
-    info = task.info
+    info, marker = task.info, task.marker
 
 
 class Hippocampus(MSD):
     """Task04."""
 
     task = decathlon.HIPPOCAMPUS
-    info = task.info
+    info, marker = task.info, task.marker
 
 
 class Prostate(MSD):
     """Task05."""
 
     task = decathlon.PROSTATE
-    info = task.info
+    info, marker = task.info, task.marker
 
 
 class Lung(MSD):
     """Task06."""
 
     task = decathlon.LUNG
-    info = task.info
+    info, marker = task.info, task.marker
 
 
 class Pancreas(MSD):
     """Task07, the paper's."""
 
     task = decathlon.PANCREAS
-    info = task.info
+    info, marker = task.info, task.marker
 
 
 class HepaticVessel(MSD):
     """Task08."""
 
     task = decathlon.VESSEL
-    info = task.info
+    info, marker = task.info, task.marker
 
 
 class Spleen(MSD):
     """Task09."""
 
     task = decathlon.SPLEEN
-    info = task.info
+    info, marker = task.info, task.marker
 
 
 class Colon(MSD):
     """Task10."""
 
     task = decathlon.COLON
-    info = task.info
+    info, marker = task.info, task.marker

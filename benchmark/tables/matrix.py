@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from segalarm.benchmark.interfaces import Preset, Protocol, Task
@@ -32,6 +32,8 @@ class _Place(NamedTuple):
 def build_matrix(
     records: Iterable[Record],
     methods: Mapping[str, Sequence[Task]],
+    datasets: Mapping[str, Sequence[Task]],
+    needs: Mapping[str, str],
     *,
     dataset: str | None = None,
     variant: str | None = None,
@@ -42,12 +44,17 @@ def build_matrix(
 
     Args:
         methods: those installed, with their tasks. Methods that the records alone know follow them.
+        datasets: likewise; what was not run of them stands below the matrix.
+        needs: data set -> what a run of it must be given.
         dataset, variant, protocol, preset: keep the records that have it.
     """
-    asked = narrowed(records, dataset=dataset, variant=variant, protocol=protocol, preset=preset)
+    known = [name for name in datasets if dataset in (None, name)]
+    found = narrowed(records, dataset=dataset, protocol=protocol, preset=preset)
+    absent = _absent(set(known) - {record.identity.dataset for record in found}, needs)
+    asked = narrowed(found, variant=variant)
     latest = [record for group in group_records(asked).values() for record in group]
     if not latest:
-        return Table(SPEC, (), (NOTHING,))
+        return Table(SPEC, (), (NOTHING, *absent))
     cells: dict[tuple[str, _Place], list[Record]] = defaultdict(list)
     for record in latest:
         cells[record.identity.method, _place(record.identity)].append(record)
@@ -66,11 +73,34 @@ def build_matrix(
     columns = tuple(
         Column(Metric(f"{place.data}: {place.task}", None, "state"), "measured") for place in places
     )
-    return Table(SPEC, (Block("  \n".join(captions), {}, columns, tuple(lines)),))
+    hints = (*_other_tasks(latest, datasets), *absent)
+    return Table(SPEC, (Block("  \n".join(captions), {}, columns, tuple(lines)),), hints)
 
 
 def _place(who: Identity) -> _Place:
     return _Place(f"{who.dataset} ({who.variant})" if who.variant else who.dataset, who.task)
+
+
+def _other_tasks(records: Sequence[Record], datasets: Mapping[str, Sequence[Task]]) -> list[str]:
+    """The tasks without a column of data sets that have one."""
+    names = {_place(record.identity).data: record.identity.dataset for record in records}
+    ran = {_place(record.identity) for record in records}
+    lacking = [
+        f"{task} of {data}"
+        for data, name in sorted(names.items())
+        for task in datasets.get(name, ())
+        if _Place(data, task) not in ran
+    ]
+    return [f"Not run: {', '.join(lacking)} (add --task all)."] if lacking else []
+
+
+def _absent(names: Collection[str], needs: Mapping[str, str]) -> list[str]:
+    """The data sets without a record, those of one need together."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name, need in needs.items():
+        if name in names:
+            alike[need].append(name)
+    return [f"No run of {', '.join(each)}. Needed: {need}." for need, each in alike.items()]
 
 
 def _cell(records: Sequence[Record], does_it: bool) -> Cell:

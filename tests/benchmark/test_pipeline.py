@@ -425,7 +425,7 @@ def test_a_bare_variant_names_only_trees_that_are_not_the_release(go, tmp_path):
     assert outcome.cells[0].identity.variant is None
 
 
-TUNE = {"tune_on": "validation", "sweeps": {"learner": {"factor": (-1.0, 0.0, 1.0)}}}
+TUNE = {"tune_on": "validation", "sweeps": {"learner": {"factor": (-1.0, 0.5, 1.0)}}}
 
 
 def precisions(tree, positives):

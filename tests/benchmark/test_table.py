@@ -5,11 +5,14 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from segalarm.benchmark.interfaces import Task
+from segalarm.benchmark.plugins import load_registry
 from segalarm.benchmark.record import Record, read_records
 from segalarm.benchmark.table import build_table, render
 from segalarm.benchmark.tables.matrix import build_matrix
 from segalarm.benchmark.tables.paper import TABLE1, TABLE2
+from segalarm.cli import main
 
 NAN = float("nan")
 
@@ -159,7 +162,9 @@ def test_the_matrix_says_what_became_of_every_method(example):
         record("theirs", "streets", Task.ANOMALY),
     ]
     methods = {"msp": tuple(Task), "tcp": (Task.PIXEL_FAILURE, Task.ANOMALY)}
-    text = render(build_matrix(records, methods))
+    datasets = {"streets": (Task.ANOMALY, Task.PIXEL_FAILURE), "organs": (), "planets": (), "moons": ()}
+    needs = {"streets": "a folder", "organs": "a folder", "planets": "a rocket", "moons": "a rocket"}
+    text = render(build_matrix(records, methods, datasets, needs))
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if "|" in line]
     assert lines[0] == ["Method", "organs: pixel-failure", "organs: image-failure", "streets: anomaly"]
     assert lines[2] == ["msp", "not run", "failed [1]", "ok"]
@@ -168,7 +173,12 @@ def test_the_matrix_says_what_became_of_every_method(example):
     assert "[1] disk full" in text
     assert "[2] tcp does not work in 3 dimensions" in text
     assert f"streets: segmenter {who.segmenter}, preset {who.preset}" in text
-    cells = json.loads(render(build_matrix(records, methods, dataset="organs"), "json"))
+    assert "Not run: pixel-failure of streets (add --task all)." in text
+    assert "No run of planets, moons. Needed: a rocket." in text
+    assert "a folder" not in text
+    organs = build_matrix(records, methods, datasets, needs, dataset="organs")
+    assert organs.hints == ()
+    cells = json.loads(render(organs, "json"))
     states = {(cell["method"], cell["metric"]): cell["state"] for cell in cells}
     assert states == {
         ("msp", "organs: pixel-failure"): "not run",
@@ -176,4 +186,16 @@ def test_the_matrix_says_what_became_of_every_method(example):
         ("tcp", "organs: pixel-failure"): "skipped",
         ("tcp", "organs: image-failure"): "no",
     }
-    assert "--dataset all" in render(build_matrix([], methods))
+    nothing = render(build_matrix([], methods, datasets, needs))
+    assert "--dataset all" in nothing
+    assert "No run of streets, organs. Needed: a folder." in nothing
+
+
+def test_the_matrix_names_the_data_sets_that_were_not_run_and_what_they_need(tmp_path):
+    text = CliRunner().invoke(main, ["table", "matrix", "--records", str(tmp_path)]).output
+    hints = {hint.partition(". Needed: ") for hint in text.splitlines() if hint.startswith("No run of")}
+    needs = {name: need for names, _, need in hints for name in names.removeprefix("No run of ").split(", ")}
+    assert set(needs) == set(load_registry().names("datasets"))
+    assert needs["cityscapes-mini"] == "no folder, it is generated."
+    assert needs["msd-heart"] == "a folder, --data DIR or BENCH_DATA."
+    assert needs["roadanomaly"] == "a folder, --data DIR or BENCH_DATA, and --train-dataset NAME to train on."

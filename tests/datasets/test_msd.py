@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import segalarm
 from segalarm.benchmark.data import locate, status, variant_of
-from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.errors import BenchError, DataMissingError
 from segalarm.datasets import decathlon, msd
 from segalarm.datasets.decathlon import TASKS
 from segalarm.datasets.msd import BrainTumour, Hippocampus, Pancreas, Prostate, split_of
@@ -169,6 +169,9 @@ def test_the_split_is_the_same_everywhere():
 def test_another_tasks_folder_is_refused(toys):
     with pytest.raises(BenchError, match=r"pancreas_001\.nii\.gz: no file of Task04_Hippocampus"):
         Hippocampus(toys[Pancreas].root).prepare()
+    with pytest.raises(DataMissingError, match=r"imagesTr/hippocampus_\*, Task04_Hippocampus/"):
+        locate(Hippocampus, toys[Pancreas].root)
+    assert locate(Pancreas, toys[Pancreas].root) == toys[Pancreas].root
 
 
 def header_changed(path, offset, kind, *values):
@@ -305,8 +308,9 @@ def test_every_real_hippocampus_is_read():
 
 def test_a_tree_of_ones_own_is_one_more_subclass(tmp_path):
     task = replace(decathlon.PANCREAS, name="kidney", folder="Task99_Kidney", prefix="kidney_", cases=10)
-    kind = type("Kidney", (msd.MSD,), {"task": task, "info": task.info})
+    kind = type("Kidney", (msd.MSD,), {"task": task, "info": task.info, "marker": task.marker})
     dataset = kind.toy(tmp_path / "Task99_Kidney")
+    assert locate(kind, tmp_path) == locate(kind, dataset.root) == dataset.root
     dataset.prepare()
     assert variant_of(dataset, {}) is None
     assert dataset.samples("test")[0].key.startswith("kidney_")
