@@ -21,18 +21,25 @@ def register_methods(register: Register) -> None:
     register(
         "entropy",
         "segalarm.methods.entropy:Entropy",
-        summary="Entropy of the softmax",
-        tasks=PIXEL,
+        summary="Entropy of the softmax (image-failure needs training)",
+        tasks=tuple(Task),
+        trains=True,
         ndims=both,
     )
     register(
-        "maxlogit", "segalarm.methods.maxlogit:MaxLogit", summary="Maximum logit", tasks=PIXEL, ndims=both
+        "maxlogit",
+        "segalarm.methods.maxlogit:MaxLogit",
+        summary="Maximum logit (image-failure needs training)",
+        tasks=tuple(Task),
+        trains=True,
+        ndims=both,
     )
     register(
         "energy",
         "segalarm.methods.energy:Energy",
-        summary="Free energy of the logits",
-        tasks=PIXEL,
+        summary="Free energy of the logits (image-failure needs training)",
+        tasks=tuple(Task),
+        trains=True,
         ndims=both,
     )
     register(
@@ -80,16 +87,16 @@ def register_methods(register: Register) -> None:
     register(
         "jungo",
         "segalarm.methods.jungo:Jungo",
-        summary="Quality regressed from the entropy over stochastic passes, mean of the predicted structure",
-        tasks=(Task.IMAGE_FAILURE,),
+        summary="Entropy over stochastic passes; its mean over a structure for the quality (needs training)",
+        tasks=tuple(Task),
         trains=True,
         ndims=both,
     )
     register(
         "kwon",
         "segalarm.methods.kwon:Kwon",
-        summary="Quality regressed from the variance over stochastic passes, mean of the predicted structure",
-        tasks=(Task.IMAGE_FAILURE,),
+        summary="Variance over stochastic passes; its mean over a structure for the quality (needs training)",
+        tasks=tuple(Task),
         trains=True,
         ndims=both,
     )
