@@ -61,6 +61,7 @@ def register_methods(register: Register) -> None:
         summary="Maximum logit, standardised over the training pixels of its class",
         tasks=PIXEL,
         trains=True,
+        ndims=both,
     )
     register(
         "mahalanobis",
@@ -68,6 +69,7 @@ def register_methods(register: Register) -> None:
         summary="Mahalanobis distance of features to the nearest class of training",
         tasks=PIXEL,
         trains=True,
+        ndims=both,
     )
     register(
         "knn",
@@ -75,6 +77,7 @@ def register_methods(register: Register) -> None:
         summary="Distance of normalised features to their k-th nearest of training",
         tasks=PIXEL,
         trains=True,
+        ndims=both,
     )
     register(
         "mcdropout",
