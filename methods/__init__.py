@@ -48,6 +48,7 @@ def register_methods(register: Register) -> None:
         summary="Autoencoder of training images: l1 error of what it rebuilds",
         tasks=PIXEL,
         trains=True,
+        ndims=both,
     )
     register(
         "msp-crf",
