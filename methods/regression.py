@@ -92,9 +92,8 @@ def fit_linear(features: Array, quality: Array, own: bool = False, background: b
     scale = np.where(scale > 0, scale, 1.0)
     standardised = (features - mean) / scale
     weights = np.zeros((quality.shape[1], features.shape[1]))
-    others = quality[:, int(background) :]
-    usual = np.nanmean(others) if counted[:, int(background) :].any() else 0.0
-    bias = np.full(quality.shape[1], usual)
+    others = counted & (np.arange(quality.shape[1]) >= int(background))
+    bias = np.full(quality.shape[1], quality[others].mean() if others.any() else 0.0)
     for number in range(quality.shape[1]):
         rows = counted[:, number]
         used = [number] if own else list(range(features.shape[1]))
