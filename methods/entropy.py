@@ -17,4 +17,5 @@ class Entropy(StructureRegression):
         """Entropy over the class axis; 0 log 0 = 0."""
         p = prediction.probabilities
         assert p is not None
-        return -torch.special.xlogy(p, p).sum(0)
+        found: Tensor = -torch.special.xlogy(p, p).sum(0)
+        return found
