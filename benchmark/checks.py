@@ -320,7 +320,8 @@ class ColourSegmenter(Segmenter):
     def _features(self, logits: Tensor, wanted: Features) -> Tensor:
         size = [-(-length // 4) for length in logits.shape[1:]]
         pooled = F.interpolate(logits[None], size, mode="area")[0]
-        return torch.relu(torch.cat([pooled, -pooled]))
+        # Not the negative: features of a grey volume would all be multiples of two vectors.
+        return torch.relu(torch.cat([pooled, 1 - pooled]))
 
 
 # Data sets -------------------------------------------------------------------------------------------
