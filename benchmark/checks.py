@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -148,13 +149,12 @@ def _check_method_declares(entry: Entry, folder: Path) -> None:
     _require(entry.tasks, f"{entry.name} is registered without tasks")
     _require(entry.summary, f"{entry.name} is registered without a summary")
     fits = False
-    for task in entry.tasks:
-        for preset in Preset:
-            for protocol in Protocol:
-                info = _toy(task, entry.ndims[0]).info
-                method = kind(configure(kind, entry.name, {}, preset, protocol, info), task)
-                fits = fits or method.fit_on() is not FitOn.NOTHING
-                _require(isinstance(method.needs(), Needs), f"{entry.name}.needs() gives no Needs")
+    for ndim, task, preset, protocol in product(entry.ndims, entry.tasks, Preset, Protocol):
+        if task in TOYS[ndim]:
+            config = configure(kind, entry.name, {}, preset, protocol, _toy(task, ndim).info)
+            method = kind(config, task)
+            fits = fits or method.fit_on() is not FitOn.NOTHING
+            _require(isinstance(method.needs(), Needs), f"{entry.name}.needs() gives no Needs")
     _require(
         entry.trains == fits,
         f"{entry.name} is registered with trains={entry.trains}, but its fit_on() says otherwise",
@@ -320,7 +320,8 @@ class ColourSegmenter(Segmenter):
     def _features(self, logits: Tensor, wanted: Features) -> Tensor:
         size = [-(-length // 4) for length in logits.shape[1:]]
         pooled = F.interpolate(logits[None], size, mode="area")[0]
-        return torch.relu(torch.cat([pooled, -pooled]))
+        # Not the negative: features of a grey volume would all be multiples of two vectors.
+        return torch.relu(torch.cat([pooled, 1 - pooled]))
 
 
 # Data sets -------------------------------------------------------------------------------------------

@@ -53,12 +53,8 @@ class LabelMap:
         """Every value that a PNG may hold, ascending."""
         return sorted({*self.classes, *self.void, *self.anomaly})
 
-    def truth(self, values: npt.NDArray[np.integer[Any]], path: Path) -> Truth:
-        """Translate the values of the label PNG at `path`.
-
-        Raises:
-            BenchError: a value that is not allowed.
-        """
+    def check(self, values: npt.NDArray[np.integer[Any]], path: Path) -> None:
+        """Raise a BenchError where the file at `path` holds a value that is not allowed."""
         allowed = self.allowed
         size = allowed[-1] + 1
         known = np.zeros(size, bool)
@@ -71,7 +67,15 @@ class LabelMap:
                 f"{path}: label value {', '.join(map(str, bad[:5]))} is not one of the data set's values "
                 f"{_ranges(allowed)}. Is it another label format, or a colour-coded map?"
             )
-        to_class = np.full(size, VOID, np.int64)
+
+    def truth(self, values: npt.NDArray[np.integer[Any]], path: Path) -> Truth:
+        """Translate the values of the label PNG at `path`.
+
+        Raises:
+            BenchError: a value that is not allowed.
+        """
+        self.check(values, path)
+        to_class = np.full(self.allowed[-1] + 1, VOID, np.int64)
         to_class[list(self.classes)] = list(self.classes.values())
         label: Labels = to_class[values]
         anomaly: Mask | None = np.isin(values, list(self.anomaly)) if self.marks_anomalies else None

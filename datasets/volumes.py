@@ -7,6 +7,7 @@ so that a slice [d] is seen as radiologists see it.
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ AXES = ("L", "P", "S")
 SUFFIX = ".nii.gz"
 TOLERANCE = 0.01
 """How far two voxel sizes may differ, relative."""
+LARGEST = 2**30
+"""Numbers in a volume, as stored or resampled: 1024 x 1024 x 1024 voxels, 4 GiB; a whole-body CT has half."""
 
 Array = npt.NDArray[Any]
 Spacing = tuple[float, float, float]
@@ -80,18 +83,20 @@ def read_volume(path: Path, how: Reading) -> Float32:
     """A volume as float32 (C, D, H, W).
 
     Raises:
-        BenchError: the file is missing, truncated or no volume of numbers, its header contradicts itself, or
-            it has other channels.
+        BenchError: the file is missing, truncated or no volume of numbers, its header contradicts itself or
+            asks for more than `LARGEST`, or it has other channels.
     """
-    values, grid = _read(path)
+    values, grid = _read(path, how)
     channels = values.shape[3] if values.ndim == 4 else 1
     if channels != how.channels:
         raise BenchError(f"{path}: has {channels} channels, but the data set's images have {how.channels}")
-    values = values.reshape(*values.shape[:3], channels).astype(np.float32)
-    if not np.isfinite(values).all():
-        raise BenchError(f"{path}: holds voxels that are no finite number. Restore it from the release.")
-    turned = (_turned(values[..., channel], grid) for channel in range(channels))
-    return np.stack([_resampled(_scaled(each, how.window), grid, how.spacing, order=1) for each in turned])
+    with _naming(path):
+        values = values.reshape(*values.shape[:3], channels).astype(np.float32)
+        if not np.isfinite(values).all():
+            raise BenchError(f"{path}: holds voxels that are no finite number. Restore it from the release.")
+        turned = (_turned(values[..., channel], grid) for channel in range(channels))
+        scaled = (_scaled(each, how.window) for each in turned)
+        return np.stack([_resampled(each, grid, how.spacing, order=1) for each in scaled])
 
 
 def read_segmentation(image: Path, label: Path, how: Reading) -> Truth:
@@ -101,27 +106,30 @@ def read_segmentation(image: Path, label: Path, how: Reading) -> Truth:
         BenchError: the file is missing or truncated, lies on another grid than its image, or holds a value
             that is no label.
     """
-    values, grid = _read(label)
+    values, grid = _read(label, how)
     _check_same_grid(image, label, grid)
-    if values.dtype.kind == "f":
-        whole = np.rint(values)
-        if not np.array_equal(whole, values):
-            raise BenchError(f"{label}: holds {values[whole != values][0]:g}, which is no class number")
-        values = whole.astype(np.int64)
-    small = _resampled(_turned(values.reshape(values.shape[:3]), grid), grid, how.spacing, order=0)
-    return how.labels.truth(small, label)
+    with _naming(label):
+        if values.dtype.kind == "f":
+            wrong = values[~np.isfinite(values) | (np.rint(values) != values)]
+            if len(wrong):
+                raise BenchError(f"{label}: holds {wrong[0]:g}, which is no class number")
+            values = values.astype(np.int64)
+        # As stored: of a few wrong voxels, resampling may keep none.
+        how.labels.check(values, label)
+        small = _resampled(_turned(values.reshape(values.shape[:3]), grid), grid, how.spacing, order=0)
+        return how.labels.truth(small, label)
 
 
-def _read(path: Path) -> tuple[Array, _Grid]:
+def _read(path: Path, how: Reading) -> tuple[Array, _Grid]:
     """The voxels of a file, 3 or 4 axes as stored, and where they lie."""
     with _naming(path) as nibabel:
         # Unpacked whole: only then is the checksum at its end compared.
         content = nibabel.Nifti1Image.from_bytes(gzip.decompress(path.read_bytes()))
-        values = np.asanyarray(content.dataobj)
         grid = _grid(content)
+        _check_grid(path, grid, content.header.get_zooms(), how.spacing)
+        values = np.asanyarray(content.dataobj)
     if values.dtype.kind not in "buif":
         raise BenchError(f"{path}: its voxels are {values.dtype}, not numbers")
-    _check_grid(path, grid, content.header.get_zooms())
     return values, grid
 
 
@@ -139,6 +147,11 @@ def _naming(path: Path) -> Iterator[ModuleType]:
     faults = (OSError, EOFError, zlib.error, ValueError, OverflowError)
     try:
         yield nibabel
+    except MemoryError as error:
+        raise BenchError(
+            f"{path}: this machine's memory does not hold the volume ({error}). Resample it with its label "
+            "to larger voxels, or use a machine with more."
+        ) from error
     except (*faults, ImageFileError, HeaderDataError, WrapStructError) as error:
         missing = isinstance(error, FileNotFoundError)
         reason = "no such file" if missing else f"{type(error).__name__}: {error}"
@@ -151,16 +164,29 @@ def _grid(content: Any) -> _Grid:
     return _Grid(tuple(content.shape), np.asarray(content.affine, np.float64))
 
 
-def _check_grid(path: Path, grid: _Grid, zooms: tuple[float, ...]) -> None:
-    """Raise where the header does not say where the voxels lie, or says two things."""
+def _check_grid(path: Path, grid: _Grid, zooms: tuple[float, ...], spacing: Spacing) -> None:
+    """Raise where the header does not say where the voxels lie, says two things, or is of too large a volume.
+
+    Args:
+        zooms: the voxel size by the header, mm.
+        spacing: (D, H, W) mm, what the volume is to be resampled to.
+    """
     problem = None
-    if len(grid.shape) not in (3, 4) or 0 in grid.shape:
+    if len(grid.shape) not in (3, 4) or min(grid.shape) < 1:
         problem = f"its shape is {grid.shape}, not that of a volume"
     elif not np.isfinite(grid.affine).all() or not abs(np.linalg.det(grid.affine[:3, :3])) > 0:
         problem = "its affine does not place voxels in space"
     elif not np.allclose(grid.spacing, zooms[:3], rtol=TOLERANCE):
         one, other = (" x ".join(f"{size:.3g}" for size in sizes) for sizes in (zooms[:3], grid.spacing))
         problem = f"its voxels are {one} mm by pixdim and {other} mm by its affine"
+    elif math.prod(grid.shape) > LARGEST:
+        problem = f"its shape is {grid.shape}, beyond the {LARGEST:,} numbers that are read"
+    elif math.prod((*_size(grid, spacing), *grid.shape[3:])) > LARGEST:
+        have, wanted = (" x ".join(f"{size:.3g}" for size in sizes) for sizes in (zooms[:3], spacing[::-1]))
+        problem = (
+            f"{grid.shape} voxels of {have} mm, resampled to {wanted} mm, are beyond the {LARGEST:,} "
+            "numbers that are read; are the sizes micrometres?"
+        )
     if problem is not None:
         raise BenchError(f"{path}: wrong header: {problem}. Restore it from the release.")
 
@@ -199,18 +225,21 @@ def _scaled(values: Float32, window: tuple[float, float] | None) -> Float32:
     return np.asarray((values - mean) / (deviation if deviation > 0 else 1.0), np.float32)
 
 
+def _size(grid: _Grid, spacing: Spacing) -> tuple[int, ...]:
+    """(D, H, W), how many voxels of `spacing` come nearest to what the grid covers."""
+    from nibabel import orientations
+
+    axes = orientations.io_orientation(grid.affine)[:, 0].argsort()[::-1]
+    lengths = np.array(grid.shape[:3])[axes] * grid.spacing[axes]
+    return tuple(max(1, round(length / new)) for length, new in zip(lengths, spacing, strict=True))
+
+
 def _resampled(values: Array, grid: _Grid, spacing: Spacing, order: int) -> Array:
     """On voxels of `spacing`, or as near as a whole number of them comes; (D, H, W)."""
-    from nibabel import orientations
     from scipy import ndimage
 
-    axes = orientations.io_orientation(grid.affine)[:, 0].argsort()
-    have = grid.spacing[axes][::-1]
-    size = [
-        max(1, round(length * old / new))
-        for length, old, new in zip(values.shape, have, spacing, strict=True)
-    ]
-    if tuple(size) == values.shape:
+    size = _size(grid, spacing)
+    if size == values.shape:
         return np.ascontiguousarray(values)
     # Voxels are cells, not points: `grid_mode` keeps the outer faces where they are.
     resampled: Array = ndimage.zoom(

@@ -21,18 +21,25 @@ def register_methods(register: Register) -> None:
     register(
         "entropy",
         "segalarm.methods.entropy:Entropy",
-        summary="Entropy of the softmax",
-        tasks=PIXEL,
+        summary="Entropy of the softmax (image-failure needs training)",
+        tasks=tuple(Task),
+        trains=True,
         ndims=both,
     )
     register(
-        "maxlogit", "segalarm.methods.maxlogit:MaxLogit", summary="Maximum logit", tasks=PIXEL, ndims=both
+        "maxlogit",
+        "segalarm.methods.maxlogit:MaxLogit",
+        summary="Maximum logit (image-failure needs training)",
+        tasks=tuple(Task),
+        trains=True,
+        ndims=both,
     )
     register(
         "energy",
         "segalarm.methods.energy:Energy",
-        summary="Free energy of the logits",
-        tasks=PIXEL,
+        summary="Free energy of the logits (image-failure needs training)",
+        tasks=tuple(Task),
+        trains=True,
         ndims=both,
     )
     register(
@@ -41,6 +48,7 @@ def register_methods(register: Register) -> None:
         summary="Autoencoder of training images: l1 error of what it rebuilds",
         tasks=PIXEL,
         trains=True,
+        ndims=both,
     )
     register(
         "msp-crf",
@@ -54,6 +62,7 @@ def register_methods(register: Register) -> None:
         summary="Maximum logit, standardised over the training pixels of its class",
         tasks=PIXEL,
         trains=True,
+        ndims=both,
     )
     register(
         "mahalanobis",
@@ -61,6 +70,7 @@ def register_methods(register: Register) -> None:
         summary="Mahalanobis distance of features to the nearest class of training",
         tasks=PIXEL,
         trains=True,
+        ndims=both,
     )
     register(
         "knn",
@@ -68,6 +78,7 @@ def register_methods(register: Register) -> None:
         summary="Distance of normalised features to their k-th nearest of training",
         tasks=PIXEL,
         trains=True,
+        ndims=both,
     )
     register(
         "mcdropout",
@@ -80,16 +91,16 @@ def register_methods(register: Register) -> None:
     register(
         "jungo",
         "segalarm.methods.jungo:Jungo",
-        summary="Quality regressed from the entropy over stochastic passes, mean of the predicted structure",
-        tasks=(Task.IMAGE_FAILURE,),
+        summary="Entropy over stochastic passes; its mean over a structure for the quality (needs training)",
+        tasks=tuple(Task),
         trains=True,
         ndims=both,
     )
     register(
         "kwon",
         "segalarm.methods.kwon:Kwon",
-        summary="Quality regressed from the variance over stochastic passes, mean of the predicted structure",
-        tasks=(Task.IMAGE_FAILURE,),
+        summary="Variance over stochastic passes; its mean over a structure for the quality (needs training)",
+        tasks=tuple(Task),
         trains=True,
         ndims=both,
     )

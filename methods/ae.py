@@ -12,7 +12,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -35,6 +34,7 @@ from segalarm.benchmark.interfaces import (
 )
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
+from segalarm.methods.dimensions import BATCH_NORM, CONVOLUTION, Size, enlarged, resized
 from torch import Tensor, nn
 
 WEIGHTS = "autoencoder.safetensors"
@@ -45,7 +45,7 @@ class AEConfig(Config):
     """Hyper-parameters.
 
     Attributes:
-        rows: height of the images that the network sees; their width follows.
+        rows: height of the images that the network sees; their width, in volumes also their depth, follows.
         widths: channels of the encoder's blocks, each of stride 2.
         code: channels of the code, a vector a place of the coarsest map.
         epochs: passes over the training split, where `steps` gives no number of updates.
@@ -67,31 +67,34 @@ class AutoEncoder(nn.Module):
 
     Args:
         channels: of the image.
+        ndim: number of its spatial axes.
     """
 
-    def __init__(self, channels: int, config: AEConfig) -> None:
+    def __init__(self, channels: int, ndim: int, config: AEConfig) -> None:
         super().__init__()
-        widths = config.widths
-        down = [_block(a, b, stride=2) for a, b in pairwise((channels, *widths))]
-        self.encoder = nn.Sequential(*down, nn.Conv2d(widths[-1], config.code, 1))
+        widths, convolution = config.widths, CONVOLUTION[ndim]
+        down = [_block(ndim, a, b, stride=2) for a, b in pairwise((channels, *widths))]
+        self.encoder = nn.Sequential(*down, convolution(widths[-1], config.code, 1))
         up: list[nn.Module] = []
         for a, b in pairwise((config.code, *reversed(widths))):
-            up += [nn.Upsample(scale_factor=2), _block(a, b, stride=1)]
-        self.decoder = nn.Sequential(*up, nn.Conv2d(widths[0], channels, 3, padding=1))
+            up += [nn.Upsample(scale_factor=2), _block(ndim, a, b, stride=1)]
+        self.decoder = nn.Sequential(*up, convolution(widths[0], channels, 3, padding=1))
+        # Photographs are in [0, 1]; intensities of MR have no bounds.
+        self.bounded = nn.Sigmoid() if ndim == 2 else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
-        """float32 (B, C, h, w) in [0, 1], sides multiples of 2 to the number of blocks; the same rebuilt."""
-        rebuilt: Tensor = torch.sigmoid(self.decoder(self.encoder(images)))
+        """float32 (B, C, *spatial), sides multiples of 2 to the number of blocks; the same rebuilt."""
+        rebuilt: Tensor = self.bounded(self.decoder(self.encoder(images)))
         return rebuilt
 
 
-def _block(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    conv = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE))
+def _block(ndim: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    conv = CONVOLUTION[ndim](inputs, outputs, 3, stride, padding=1, bias=False)
+    return nn.Sequential(conv, BATCH_NORM[ndim](outputs), nn.LeakyReLU(SLOPE))
 
 
 class AE(Method):
-    """Score a pixel by |x - AE(x)|, the mean over colours."""
+    """Score a pixel by |x - AE(x)|, the mean over channels."""
 
     Config = AEConfig
     config: AEConfig
@@ -100,10 +103,12 @@ class AE(Method):
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
         """No size is published; `full` takes the height that SynthCP's synthesis has."""
-        if preset is Preset.FULL:
-            return {}
         if preset is Preset.SMOKE:
             return SMOKE
+        if dataset.ndim == 3:
+            return VOLUMES[preset]
+        if preset is Preset.FULL:
+            return {}
         return MINI if dataset.name.endswith("-mini") else SMALL
 
     def fit_on(self) -> FitOn:
@@ -126,7 +131,7 @@ class AE(Method):
         size = seen_size(pairs[0].sample.image, config)
         steps = config.steps or max(1, round(config.epochs * len(pairs) / config.batch_size))
         seed_everything(context.seed)
-        network = AutoEncoder(context.info.channels, config)
+        network = AutoEncoder(context.info.channels, context.info.ndim, config)
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
 
         def losses(batch: Tensor, step: int) -> dict[str, Tensor]:
@@ -143,7 +148,7 @@ class AE(Method):
 
     def load(self, folder: Path, context: Context) -> None:
         """Read the network."""
-        self._network = AutoEncoder(context.info.channels, self.config)
+        self._network = AutoEncoder(context.info.channels, context.info.ndim, self.config)
         self._network.load_state_dict(load_file(folder / WEIGHTS))
         self._network.to(context.device).eval()
 
@@ -153,53 +158,48 @@ class AE(Method):
 
     @torch.no_grad()
     def _one(self, image: Float32, device: str) -> Scores:
-        seen = torch.from_numpy(shrunk(image, seen_size(image, self.config))).to(device)
+        seen = resized(torch.from_numpy(image), seen_size(image, self.config)).to(device)
         rebuilt = self._network(seen[None])[0]
         error = (seen - rebuilt).abs().mean(dim=0)[None, None]
-        pixel = F.interpolate(error, image.shape[1:], mode="bilinear", align_corners=False)[0, 0]
-        pixels = (rebuilt * 255).round().to(torch.uint8).cpu().numpy()
+        pixel = enlarged(error, image.shape[1:])[0, 0]
+        pixels = (rebuilt.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         return Scores(pixel=pixel.cpu().numpy(), shown={"rebuilt": pixels} if len(pixels) == 3 else {})
 
 
 @dataclass(frozen=True)
 class Images:
-    """`images(n)` gives the n-th batch, float32 (B, C, *size) in [0, 1]."""
+    """`images(n)` gives the n-th batch, float32 (B, C, *size)."""
 
     pairs: Pairs
-    size: tuple[int, int]
+    size: Size
     batch_size: int
     flip: bool
     seed: int
 
     def __call__(self, number: int) -> Float32:
         """The batch of this number."""
-        cv2.setNumThreads(0)
         return np.stack([self._one(number * self.batch_size + slot) for slot in range(self.batch_size)])
 
     def _one(self, position: int) -> Float32:
         sample = self.pairs[shuffled(position, len(self.pairs), self.seed, 7)].sample
-        small = shrunk(sample.image, self.size)
+        small = resized(torch.from_numpy(sample.image), self.size).numpy()
         if self.flip and np.random.default_rng((self.seed, 8, position)).random() < 0.5:
             small = small[..., ::-1]
         return np.ascontiguousarray(small)
 
 
-def shrunk(image: Float32, size: tuple[int, int]) -> Float32:
-    """An image brought to `size` by area. float32 (C, H, W) to (C, *size)."""
-    height, width = size
-    pixels = cv2.resize(image.transpose(1, 2, 0), (width, height), interpolation=cv2.INTER_AREA)
-    found: Float32 = np.ascontiguousarray(pixels.reshape(height, width, -1).transpose(2, 0, 1))
-    return found
-
-
-def seen_size(image: Float32, config: AEConfig) -> tuple[int, int]:
-    """Height and width at which the network sees an image, multiples of what its strides need."""
+def seen_size(image: Float32, config: AEConfig) -> Size:
+    """The size at which the network sees an image (C, *spatial), multiples of what its strides need."""
     step = 2 ** len(config.widths)
-    rows, columns = image.shape[1:]
-    height, width = config.rows, config.rows * columns / rows
-    return max(step, round(height / step) * step), max(step, round(width / step) * step)
+    rows = image.shape[-2]
+    lengths = (config.rows * length / rows for length in image.shape[1:])
+    return tuple(max(step, round(length / step) * step) for length in lengths)
 
 
 SMALL: dict[str, Any] = {"rows": 128, "widths": (16, 32, 64), "code": 8, "batch_size": 8, "steps": 1500}
 MINI: dict[str, Any] = {**SMALL, "rows": 64, "steps": 800}
 SMOKE: dict[str, Any] = {"rows": 32, "widths": (4, 8), "code": 4, "batch_size": 2, "steps": 4}
+VOLUMES: dict[Preset, dict[str, Any]] = {
+    Preset.FULL: {"rows": 128, "batch_size": 4},
+    Preset.SMALL: {**SMALL, "rows": 48, "batch_size": 4, "steps": 300},
+}

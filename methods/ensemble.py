@@ -82,7 +82,7 @@ class Ensemble(OfMembers):
                 scores.append(Scores(quality=quality))
             else:
                 pixel = uncertainty(found.mean, found, self.config.statistic)
-                scores.append(Scores(pixel=pixel, confidence=right.cpu().numpy()))
+                scores.append(Scores(pixel=pixel.cpu().numpy(), confidence=right.cpu().numpy()))
         return scores
 
 

@@ -1,23 +1,21 @@
 """Entropy of the predicted class distribution (Shannon, in nats)."""
 
-from collections.abc import Sequence
-
 import torch
-from segalarm.benchmark.interfaces import Context, Item, Method, Needs, Scores
+from segalarm.benchmark.interfaces import Needs, Prediction
+from segalarm.methods.structures import StructureRegression
+from torch import Tensor
 
 
-class Entropy(Method):
+class Entropy(StructureRegression):
     """Score a pixel by H(p) = -sum over classes of p log p."""
 
     def needs(self) -> Needs:
         """The softmax, which an average over scales has too."""
         return Needs(probabilities=True)
 
-    def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
+    def map(self, prediction: Prediction) -> Tensor:
         """Entropy over the class axis; 0 log 0 = 0."""
-        scores = []
-        for item in batch:
-            p = item.prediction.probabilities
-            assert p is not None
-            scores.append(Scores(pixel=-torch.special.xlogy(p, p).sum(0).cpu().numpy()))
-        return scores
+        p = prediction.probabilities
+        assert p is not None
+        found: Tensor = -torch.special.xlogy(p, p).sum(0)
+        return found

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
@@ -32,6 +31,7 @@ from segalarm.benchmark.interfaces import (
     Task,
 )
 from segalarm.benchmark.segmenters.scales import STREET_SCALES
+from segalarm.methods.dimensions import enlarged
 from segalarm.methods.labels import resized
 from torch import Tensor
 
@@ -123,8 +123,7 @@ class FeatureAlarm(Method):
         starts = range(0, vectors.shape[1], CHUNK)
         found = torch.cat([self.distances(vectors[:, start : start + CHUNK].T) for start in starts])
         found = found.view(1, 1, *features.shape[1:])
-        pixel = F.interpolate(found, item.view.image.shape[1:], mode="bilinear", align_corners=False)
-        scores: Float32 = pixel[0, 0].cpu().numpy()
+        scores: Float32 = enlarged(found, item.view.image.shape[1:])[0, 0].cpu().numpy()
         return scores
 
 

@@ -4,6 +4,6 @@ from segalarm.methods.passes import PassesRegression
 
 
 class Jungo(PassesRegression):
-    """The entropy of the mean softmax over the passes, averaged over the predicted structure."""
+    """The entropy of the mean softmax over the passes; for a quality, its mean over the structure."""
 
     kind = "entropy"

@@ -4,6 +4,6 @@ from segalarm.methods.passes import PassesRegression
 
 
 class Kwon(PassesRegression):
-    """Aleatoric and epistemic variance over the passes, averaged over the predicted structure."""
+    """Aleatoric and epistemic variance over the passes; for a quality, its mean over the structure."""
 
     kind = "variance"

@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from segalarm.benchmark.interfaces import (
     Context,
     DatasetInfo,
-    FitOn,
-    Float32,
-    Item,
-    Method,
     MonteCarlo,
     Needs,
     Pairs,
+    Prediction,
     Preset,
     Protocol,
-    Scores,
     Task,
 )
 from segalarm.methods import passes
-from segalarm.methods.passes import PassesConfig, class_entropies, mean_prediction
-from segalarm.methods.regression import Linear, fit_linear
+from segalarm.methods.passes import NUMBERS, PassesRegressionConfig, mean_prediction
+from segalarm.methods.regression import Array, fit_linear
+from segalarm.methods.structures import Aggregator, StructureRegression
 from torch import Tensor
 
 
-class MCDropoutConfig(PassesConfig):
+class MCDropoutConfig(PassesRegressionConfig):
     """Hyper-parameters.
 
     Attributes:
+        aggregator: over what the entropy of a class is averaged for its quality: the voxels of the predicted
+            "structure", or the whole "image", as published.
         average: what is averaged over the passes: "logits", whose softmax is taken then, or "probabilities".
         statistic: what is read of the passes for a pixel, see `uncertainty`.
     """
 
+    aggregator: Aggregator = "image"
     average: Literal["logits", "probabilities"] = "probabilities"
     statistic: Literal["entropy", "mutual-information", "variance"] = "entropy"
 
 
-class MCDropout(Method):
-    """Score a pixel by the uncertainty over stochastic passes, dropout on; an image by a regression from it.
+class MCDropout(StructureRegression):
+    """Score a pixel by the uncertainty over stochastic passes, dropout on; a class by a regression from it.
 
     The errors that it is judged by are those of the deterministic prediction.
     """
@@ -49,53 +47,48 @@ class MCDropout(Method):
     Config = MCDropoutConfig
     config: MCDropoutConfig
 
-    def __init__(self, config: MCDropoutConfig, task: Task) -> None:
-        super().__init__(config, task)
-        self._to_quality: Linear | None = None
-
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The published code for failure detection averages logits; it has none for anomalies or volumes."""
+        """The published code for failure detection averages logits; it has none for anomalies or volumes.
+
+        A structure is so small a part of a volume that the mean over the whole says nothing of it.
+        """
         published = protocol is Protocol.OFFICIAL and Task.ANOMALY not in dataset.default_tasks
         average = {"average": "logits"} if published and dataset.ndim == 2 else {}
-        return passes.defaults(preset, protocol, dataset) | average
+        aggregator = {"aggregator": "structure"} if dataset.ndim == 3 else {}
+        return passes.defaults(preset, protocol, dataset) | average | aggregator
 
     def needs(self) -> Needs:
         """The statistics over the passes."""
         return Needs(monte_carlo=frozenset({self.config.passes}))
 
-    def fit_on(self) -> FitOn:
-        """Pixels are ranked by what the passes say; a quality is regressed from it."""
-        return FitOn.OUT_OF_FOLD if self.task is Task.IMAGE_FAILURE else FitOn.NOTHING
+    def map(self, prediction: Prediction) -> Tensor:
+        """The configured statistic."""
+        drawn = prediction.monte_carlo[self.config.passes]
+        return uncertainty(mean_prediction(drawn, self.config.average), drawn, self.config.statistic)
+
+    def numbers(self, prediction: Prediction, context: Context) -> Array:
+        """The entropy of each class."""
+        return NUMBERS[self._name](prediction.monte_carlo[self.config.passes], prediction.labels)
+
+    def observed(self, pairs: Pairs, context: Context) -> tuple[Array, Array]:
+        """Read from what all methods share."""
+        return passes.of_training(self.config, pairs, context)(self._name)
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Regress the quality of each class from the entropies of all, on out-of-fold predictions."""
-        self._to_quality = fit_linear(*passes.of_training(self.config, pairs, context)(self.config.average))
+        """Regress the quality of each class from its own entropy; of the whole image, from those of all."""
+        if self.config.aggregator == "structure":
+            super().fit(pairs, context)
+        else:
+            found = self.observed(pairs, context)
+            self._to_quality = fit_linear(*found, background=context.info.ndim == 3)
 
-    def save(self, folder: Path) -> None:
-        """The regression."""
-        assert self._to_quality is not None
-        self._to_quality.save(folder)
-
-    def load(self, folder: Path, context: Context) -> None:
-        """Read the regression."""
-        self._to_quality = Linear.load(folder)
-
-    def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Read the configured statistic of the shared passes, or regress."""
-        scores = []
-        for item in batch:
-            drawn = item.prediction.monte_carlo[self.config.passes]
-            mean = mean_prediction(drawn, self.config.average)
-            if self.task is Task.IMAGE_FAILURE:
-                assert self._to_quality is not None
-                scores.append(Scores(quality=self._to_quality(class_entropies(mean))))
-            else:
-                scores.append(Scores(pixel=uncertainty(mean, drawn, self.config.statistic)))
-        return scores
+    @property
+    def _name(self) -> str:
+        return f"{self.config.average} of {self.config.aggregator}"
 
 
-def uncertainty(mean: Tensor, passes: MonteCarlo, statistic: str) -> Float32:
+def uncertainty(mean: Tensor, passes: MonteCarlo, statistic: str) -> Tensor:
     """One number a pixel, higher = more uncertain.
 
     Args:
@@ -105,7 +98,7 @@ def uncertainty(mean: Tensor, passes: MonteCarlo, statistic: str) -> Float32:
             mean entropy), or "variance" of the softmax, summed over classes.
 
     Returns:
-        float32 array (*spatial).
+        float32 (*spatial).
     """
     if statistic == "variance":
         found = (passes.square - passes.mean**2).sum(0)
@@ -113,5 +106,4 @@ def uncertainty(mean: Tensor, passes: MonteCarlo, statistic: str) -> Float32:
         found = torch.special.entr(mean).sum(0)
     if statistic == "mutual-information":
         found = found - passes.entropy
-    array: Float32 = found.cpu().numpy()
-    return array
+    return found

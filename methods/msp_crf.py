@@ -59,7 +59,9 @@ class MSPCRF(Method):
         return Needs(probabilities=True)
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """The CRF is an extra, built from source."""
+        """The CRF is of images, and an extra that is built from source."""
+        if dataset.ndim != 2:
+            return "msp-crf is published for images: its CRF (DenseCRF2D) and its kernel are of two axes"
         if importlib.util.find_spec("pydensecrf") is None:
             return (
                 "msp-crf needs pydensecrf2, which is not installed: pip install 'segalarm[crf]' (it is built "

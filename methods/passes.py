@@ -18,7 +18,6 @@ from segalarm.benchmark.interfaces import (
     Config,
     Context,
     DatasetInfo,
-    Item,
     MonteCarlo,
     Needs,
     Pairs,
@@ -27,7 +26,7 @@ from segalarm.benchmark.interfaces import (
     Protocol,
 )
 from segalarm.methods.regression import Array, observed
-from segalarm.methods.structures import Aggregator, StructureRegression, aggregated
+from segalarm.methods.structures import Aggregator, StructureConfig, StructureRegression, aggregated
 from torch import Tensor
 
 FILE = "passes.npz"
@@ -69,9 +68,21 @@ def mean_prediction(passes: MonteCarlo, average: str) -> Tensor:
     return torch.softmax(passes.logits, dim=0)
 
 
-def class_entropies(mean: Tensor) -> Array:
-    """float64 (L,), the mean over pixels of the entropy of "this class or another", in nats."""
+def class_entropies(mean: Tensor, labels: Tensor, aggregator: Aggregator) -> Array:
+    """The entropy of "this class or another" in nats, a number a class.
+
+    Args:
+        mean: float32 (L, *spatial), the mean prediction.
+        labels: int64 (*spatial), the prediction without dropout.
+        aggregator: "structure" for the mean over the voxels of the class, NaN where it is not predicted;
+            "image" for that over all, whether it is or not.
+
+    Returns:
+        float64 (L,).
+    """
     both = torch.special.entr(mean) + torch.special.entr(1 - mean)
+    if aggregator == "structure":
+        return aggregated(both.gather(0, labels[None])[0], labels, len(mean), aggregator)
     found: Array = both.double().flatten(1).mean(dim=1).cpu().numpy()
     return found
 
@@ -93,24 +104,28 @@ def variance(passes: MonteCarlo, labels: Tensor) -> Tensor:
     return (aleatoric + epistemic).gather(0, labels[None])[0]
 
 
-def of_structures(kind: str, aggregator: Aggregator, drawn: MonteCarlo, labels: Tensor) -> Array:
-    """An uncertainty of each predicted structure, float64 (L,); NaN where it is not predicted.
+UNCERTAINTY: Mapping[str, Callable[[MonteCarlo, Tensor], Tensor]] = {
+    "entropy": lambda drawn, labels: entropy(drawn),
+    "variance": variance,
+}
+"""Maps, float32 (*spatial), by name."""
+
+
+def of_classes(kind: str, aggregator: Aggregator, drawn: MonteCarlo, labels: Tensor) -> Array:
+    """A number a class, float64 (L,); NaN where one is asked of a structure that is not predicted.
 
     Args:
-        kind: "entropy" or "variance".
+        kind: a map's name, or "probabilities" or "logits": what `class_entropies` averages over the passes.
     """
-    values = entropy(drawn) if kind == "entropy" else variance(drawn, labels)
-    return aggregated(values, labels, len(drawn.mean), aggregator)
+    if kind in UNCERTAINTY:
+        return aggregated(UNCERTAINTY[kind](drawn, labels), labels, len(drawn.mean), aggregator)
+    return class_entropies(mean_prediction(drawn, kind), labels, aggregator)
 
 
 NUMBERS: Mapping[str, Callable[[MonteCarlo, Tensor], Array]] = {
-    "probabilities": lambda drawn, labels: class_entropies(drawn.mean),
-    "logits": lambda drawn, labels: class_entropies(mean_prediction(drawn, "logits")),
-    **{
-        f"{kind} of {aggregator}": partial(of_structures, kind, aggregator)
-        for kind in ("entropy", "variance")
-        for aggregator in get_args(Aggregator)
-    },
+    f"{kind} of {aggregator}": partial(of_classes, kind, aggregator)
+    for kind in (*UNCERTAINTY, "probabilities", "logits")
+    for aggregator in get_args(Aggregator)
 }
 """All that is regressed from, by name, float64 (L,) each; logits only where the passes have them."""
 
@@ -121,7 +136,7 @@ def write_numbers(pairs: Pairs, config: PassesConfig, folder: Path, context: Con
 
     def joined(prediction: Prediction) -> Array:
         drawn = prediction.monte_carlo[config.passes]
-        names[:] = [name for name in NUMBERS if name != "logits" or drawn.logits is not None]
+        names[:] = [name for name in NUMBERS if drawn.logits is not None or not name.startswith("logits")]
         return np.stack([NUMBERS[name](drawn, prediction.labels) for name in names])
 
     features, quality = observed(pairs, joined, config.absent, "stochastic passes", context)
@@ -148,23 +163,17 @@ def of_training(config: PassesConfig, pairs: Pairs, context: Context) -> Callabl
     return read
 
 
-class PassesRegressionConfig(PassesConfig):
-    """Hyper-parameters.
-
-    Attributes:
-        aggregator: over what a voxel's (pixel's) uncertainty is averaged.
-    """
-
-    aggregator: Aggregator = "structure"
+class PassesRegressionConfig(PassesConfig, StructureConfig):
+    """Hyper-parameters, see both."""
 
 
 class PassesRegression(StructureRegression):
-    """The quality of a structure from the uncertainty of its voxels over the passes."""
+    """An uncertainty over the passes as the map."""
 
     Config = PassesRegressionConfig
     config: PassesRegressionConfig
     kind: ClassVar[str]
-    """Of uncertainty, see `of_structures`."""
+    """Of uncertainty, see `UNCERTAINTY`."""
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
@@ -175,15 +184,10 @@ class PassesRegression(StructureRegression):
         """The statistics over the passes."""
         return Needs(monte_carlo=frozenset({self.config.passes}))
 
+    def map(self, prediction: Prediction) -> Tensor:
+        """The uncertainty of each voxel (pixel)."""
+        return UNCERTAINTY[self.kind](prediction.monte_carlo[self.config.passes], prediction.labels)
+
     def observed(self, pairs: Pairs, context: Context) -> tuple[Array, Array]:
         """Read from what all methods share."""
-        return of_training(self.config, pairs, context)(self._name)
-
-    def numbers(self, item: Item, context: Context) -> Array:
-        """The mean uncertainty of each predicted structure."""
-        prediction = item.prediction
-        return NUMBERS[self._name](prediction.monte_carlo[self.config.passes], prediction.labels)
-
-    @property
-    def _name(self) -> str:
-        return f"{self.kind} of {self.config.aggregator}"
+        return of_training(self.config, pairs, context)(f"{self.kind} of {self.config.aggregator}")

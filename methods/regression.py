@@ -69,15 +69,18 @@ def observed(
     return np.array(features), np.array(quality)
 
 
-def fit_linear(features: Array, quality: Array, own: bool = False) -> Linear:
+def fit_linear(features: Array, quality: Array, own: bool = False, background: bool = False) -> Linear:
     """The map with the least smooth L1 loss (quadratic up to an error of 1), summed over images.
 
-    A small ridge makes it unique. A class that counts in no image gets the mean quality of all others.
+    A small ridge makes it unique. A class that counts in no image gets the mean quality of the others, and 0
+    where there are none.
 
     Args:
         features: (N, K), finite.
         quality: (N, L), NaN where a class does not count.
         own: each class is predicted from the feature of its own number alone (K = L).
+        background: whether the first class is no structure, as in volumes. It has no part in that mean:
+            nearly all of it is right, whatever becomes of the structures.
 
     Raises:
         BenchError: no class counts in any image.
@@ -89,7 +92,8 @@ def fit_linear(features: Array, quality: Array, own: bool = False) -> Linear:
     scale = np.where(scale > 0, scale, 1.0)
     standardised = (features - mean) / scale
     weights = np.zeros((quality.shape[1], features.shape[1]))
-    bias = np.full(quality.shape[1], quality[counted].mean())
+    others = counted & (np.arange(quality.shape[1]) >= int(background))
+    bias = np.full(quality.shape[1], quality[others].mean() if others.any() else 0.0)
     for number in range(quality.shape[1]):
         rows = counted[:, number]
         used = [number] if own else list(range(features.shape[1]))

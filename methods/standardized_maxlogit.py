@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from segalarm.benchmark.interfaces import (
     Prediction,
     Scores,
 )
+from segalarm.methods.dimensions import average_pool, convolve
 from torch import Tensor
 
 FILE = "statistics.safetensors"
@@ -126,11 +127,11 @@ def suppressed(score: Tensor, labels: Tensor, width: int) -> Tensor:
     """Iterative boundary suppression: scores near boundaries of the prediction come from further inside.
 
     Boundaries are widened by `width` - 1 pixels, then by one less, and so on to none. Each time a pixel in
-    them takes the mean of its neighbours (3 x 3) outside them, where it has any.
+    them takes the mean of its neighbours (3 x 3, in volumes 3 x 3 x 3) outside them, where it has any.
 
     Args:
-        score: float32 (H, W).
-        labels: int64 (H, W), the prediction.
+        score: float32 (*spatial).
+        labels: int64 (*spatial), the prediction.
         width: number of iterations, at least 1.
     """
     masks = [boundaries(labels)]
@@ -138,42 +139,49 @@ def suppressed(score: Tensor, labels: Tensor, width: int) -> Tensor:
         masks.append(widened(masks[-1]))
     for mask in reversed(masks):
         kept = (~mask).to(score)
-        both = F.pad(torch.stack([score * kept, kept])[:, None], (1, 1, 1, 1), mode="replicate")
-        total, count = F.avg_pool2d(both, 3, stride=1)[:, 0]
+        both = F.pad(torch.stack([score * kept, kept])[:, None], (1, 1) * score.ndim, mode="replicate")
+        total, count = average_pool[score.ndim](both, 3, stride=1)[:, 0]
         score = torch.where(mask & (count > 0), total / count, score)
     return score
 
 
+def neighbours(values: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Along each axis all pixels but the last, and all but the first: views of (*spatial)."""
+    for axis, length in enumerate(values.shape):
+        yield values.narrow(axis, 0, length - 1), values.narrow(axis, 1, length - 1)
+
+
 def boundaries(labels: Tensor) -> Tensor:
-    """Whether a pixel's upper, lower, left or right neighbour has another label, bool (H, W)."""
+    """Whether a pixel's neighbour along some axis has another label, bool (*spatial)."""
     found = torch.zeros_like(labels, dtype=torch.bool)
-    below, right = labels[1:] != labels[:-1], labels[:, 1:] != labels[:, :-1]
-    found[1:] |= below
-    found[:-1] |= below
-    found[:, 1:] |= right
-    found[:, :-1] |= right
+    for (before, after), (one, other) in zip(neighbours(found), neighbours(labels), strict=True):
+        differ = one != other
+        before |= differ
+        after |= differ
     return found
 
 
 def widened(mask: Tensor) -> Tensor:
-    """The mask, bool (H, W), and the four neighbours of each of its pixels."""
+    """The mask, bool (*spatial), and the neighbours of each of its pixels along the axes."""
     found = mask.clone()
-    found[1:] |= mask[:-1]
-    found[:-1] |= mask[1:]
-    found[:, 1:] |= mask[:, :-1]
-    found[:, :-1] |= mask[:, 1:]
+    for (before, after), (one, other) in zip(neighbours(found), neighbours(mask), strict=True):
+        before |= other
+        after |= one
     return found
 
 
 def smoothed(score: Tensor, dilation: int) -> Tensor:
-    """Gaussian smoothing by a kernel of 7 x 7 taps, σ = 1 tap, whose taps are `dilation` pixels apart.
+    """Gaussian smoothing by a kernel of 7 taps an axis, σ = 1 tap, whose taps are `dilation` pixels apart.
 
-    float32 (H, W); borders are repeated outwards.
+    float32 (*spatial); borders are repeated outwards.
     """
     taps = torch.arange(KERNEL, device=score.device) - KERNEL // 2
     kernel = torch.exp(-(taps**2) / (2 * SIGMA**2)).to(score)
     kernel = kernel / kernel.sum()
     reach = KERNEL // 2 * dilation
-    padded = F.pad(score[None, None], (reach,) * 4, mode="replicate")
-    rows = F.conv2d(padded, kernel.view(1, 1, 1, -1), dilation=dilation)
-    return F.conv2d(rows, kernel.view(1, 1, -1, 1), dilation=dilation)[0, 0]
+    found = F.pad(score[None, None], (reach, reach) * score.ndim, mode="replicate")
+    for axis in reversed(range(score.ndim)):
+        shape = [1] * (score.ndim + 2)
+        shape[axis + 2] = KERNEL
+        found = convolve[score.ndim](found, kernel.view(shape), dilation=dilation)
+    return found[0, 0]

@@ -1,19 +1,29 @@
-"""The quality of each predicted structure, regressed from one number of it.
-
-Where a method gives a map, the number is the map's mean over the voxels (pixels) of the predicted class.
-"""
+"""Alarms of one map: it scores pixels, and its mean over a predicted structure the structure's quality."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from segalarm.benchmark.interfaces import Context, FitOn, Item, Method, Pairs, Scores
-from segalarm.methods.regression import Array, Linear, fit_linear
+from segalarm.benchmark.interfaces import (
+    Config,
+    Context,
+    DatasetInfo,
+    FitOn,
+    Item,
+    Method,
+    Pairs,
+    Prediction,
+    Preset,
+    Protocol,
+    Scores,
+    Task,
+)
+from segalarm.methods.regression import Array, Linear, fit_linear, observed
 from torch import Tensor
 
 Aggregator = Literal["structure", "image"]
@@ -49,29 +59,51 @@ def mean_confidence(confidence: Tensor, labels: Tensor, classes: int, aggregator
     return np.nan_to_num(aggregated(confidence, labels, classes, aggregator), nan=0.0)
 
 
-class StructureRegression(Method):
-    """A line a class, from one number of the predicted structure to its quality.
+class StructureConfig(Config):
+    """Hyper-parameters.
 
-    A structure that is not predicted has no number; its quality is 0 wherever it counts, and needs no line.
+    Attributes:
+        aggregator: over what the map is averaged for the quality of a class.
+        absent: which classes have a quality to learn, see `per_class_quality`.
     """
 
+    aggregator: Aggregator = "structure"
+    absent: Literal["official", "paper"] = "official"
+
+
+class StructureRegression(Method):
+    """Score a pixel by a map; a class by a line from the map's mean over its pixels to its quality.
+
+    A class that is not predicted has no such number; its quality is 0 wherever it counts, and needs no line.
+    Nothing is learned for tasks of pixels.
+    """
+
+    Config = StructureConfig
+    config: StructureConfig
     _to_quality: Linear
 
+    @classmethod
+    def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
+        """The protocol says which classes have a quality to learn."""
+        return {"absent": protocol.value}
+
     @abstractmethod
+    def map(self, prediction: Prediction) -> Tensor:
+        """float32 (*spatial), higher = more likely wrong."""
+
+    def numbers(self, prediction: Prediction, context: Context) -> Array:
+        """The numbers of an image's classes, float64 (L,), NaN where one is not predicted."""
+        classes = len(context.info.classes)
+        return aggregated(self.map(prediction), prediction.labels, classes, self.config.aggregator)
+
     def observed(self, pairs: Pairs, context: Context) -> tuple[Array, Array]:
-        """The numbers of the structures of all training images, NaN where not predicted, and their quality.
-
-        Returns:
-            float64 (N, L) both.
-        """
-
-    @abstractmethod
-    def numbers(self, item: Item, context: Context) -> Array:
-        """The numbers of an image's structures, float64 (L,)."""
+        """The numbers of the classes of all training images, and their quality, float64 (N, L) both."""
+        title = f"{type(self).__name__.lower()}: maps of training images"
+        return observed(pairs, lambda found: self.numbers(found, context), self.config.absent, title, context)
 
     def fit_on(self) -> FitOn:
         """A predictor of failure needs real failures."""
-        return FitOn.OUT_OF_FOLD
+        return FitOn.OUT_OF_FOLD if self.task is Task.IMAGE_FAILURE else FitOn.NOTHING
 
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Regress."""
@@ -80,7 +112,9 @@ class StructureRegression(Method):
         counts = (~missing).sum(axis=0).clip(1)
         mean = np.where(missing, 0, numbers).sum(axis=0) / counts
         quality = np.where(missing, np.nan, quality)
-        self._to_quality = fit_linear(np.where(missing, mean, numbers), quality, own=True)
+        background = context.info.ndim == 3
+        numbers = np.where(missing, mean, numbers)
+        self._to_quality = fit_linear(numbers, quality, own=True, background=background)
 
     def save(self, folder: Path) -> None:
         """The lines."""
@@ -91,8 +125,11 @@ class StructureRegression(Method):
         self._to_quality = Linear.load(folder)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Follow the lines."""
-        return [Scores(quality=self._quality(self.numbers(item, context))) for item in batch]
+        """Give the map, or follow the lines."""
+        found = [item.prediction for item in batch]
+        if self.task is Task.IMAGE_FAILURE:
+            return [Scores(quality=self._quality(self.numbers(prediction, context))) for prediction in found]
+        return [Scores(pixel=self.map(prediction).cpu().numpy()) for prediction in found]
 
     def _quality(self, numbers: Array) -> Array:
         missing = np.isnan(numbers)

@@ -91,6 +91,12 @@ class TCP(Method):
         """The branch reads the features of the very segmenter that is tested: folds' do not compare."""
         return FitOn.IN_FOLD
 
+    def skip(self, dataset: DatasetInfo) -> str | None:
+        """What it reads is defined for networks of images."""
+        if dataset.ndim != 2:
+            return "tcp: segmenters of volumes offer no feature maps to a confidence branch"
+        return None
+
     def fit_key(self) -> dict[str, Any]:
         """All but what only `score` reads."""
         return self.config.model_dump(mode="json", exclude={"add_probability"})

@@ -28,6 +28,7 @@ def test_every_command_shows_examples():
     "page",
     [
         "docs/methods/msp.md",
+        "docs/methods/entropy.md",
         "docs/methods/ae.md",
         "docs/methods/msp-crf.md",
         "docs/methods/standardized-maxlogit.md",

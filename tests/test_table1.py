@@ -11,7 +11,10 @@ from segalarm.cli import main
 DATA = ("--dataset", "cityscapes-mini", "--preset", "smoke", "--segmenter", "lite0")
 BOTH = ("--task", "pixel-failure,image-failure")
 SEPARATE = {"SynthCP-separate", "SynthCP-joint", "Direct Prediction", "MCDropout"}
-OTHERS = {"jungo", "kwon", "synthcp-vae", "ensemble-agreement", "ensemble", "msp"}
+OTHERS = {
+    *("msp", "entropy", "maxlogit", "energy", "jungo", "kwon", "ensemble"),
+    *("synthcp-vae", "ensemble-agreement"),
+}
 """Image-level methods that the paper's Table 1 has not."""
 
 

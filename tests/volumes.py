@@ -66,9 +66,11 @@ def predicted(label, badness, passes=4):
     # A member that misses half of what the others hold, where the segmentation is bad.
     poorer = probabilities.clone()
     poorer[:, : int(14 * badness)] = torch.tensor([1.0, 0, 0]).view(3, 1, 1, 1)
+    logs = probabilities.log()
     return Prediction(
         torch.from_numpy(labels),
         probabilities.amax(0),
+        logits=logs - logs.mean(0),
         probabilities=probabilities,
         monte_carlo={passes: drawn_passes},
         members=torch.stack([probabilities, poorer, probabilities]),

@@ -68,7 +68,7 @@ class VAEAlarm(Method):
             "vae-alarm: reconstructions",
             context,
         )
-        self._to_quality = fit_linear(*found, own=True)
+        self._to_quality = fit_linear(*found, own=True, background=context.info.ndim == 3)
 
     def save(self, folder: Path) -> None:
         """The regressors; the VAE is an artifact of its own."""

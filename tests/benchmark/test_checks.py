@@ -89,6 +89,12 @@ class FitsInSecret(Good):
         pass
 
 
+class WrongInVolumes(Good):
+    @classmethod
+    def defaults(cls, preset, protocol, dataset):
+        return {"unknown": 1} if dataset.ndim == 3 else {}
+
+
 class Forgets(Good):
     """Learns a factor, and saves nothing."""
 
@@ -115,8 +121,8 @@ class Forgets(Good):
 def register(monkeypatch):
     """Registers a class as the one method that the kit sees."""
 
-    def as_method(kind, trains=False):
-        entry = Entry("methods", "mine", "here:It", "here", "0", "a test", (Task.ANOMALY,), trains)
+    def as_method(kind, trains=False, tasks=(Task.ANOMALY,), ndims=(2,)):
+        entry = Entry("methods", "mine", "here:It", "here", "0", "a test", tasks, trains, ndims)
         monkeypatch.setattr(
             Entry, "load", lambda self, load=Entry.load: kind if self is entry else load(self)
         )
@@ -163,6 +169,14 @@ def test_a_good_method_passes_all(register, tmp_path):
 )
 def test_what_does_not_conform_is_caught(register, tmp_path, kind, trains, caught):
     assert caught in failures(register(kind, trains), tmp_path)
+
+
+def test_defaults_are_tried_in_every_dimension(register, tmp_path):
+    declares, *_ = register(WrongInVolumes, tasks=(Task.PIXEL_FAILURE,), ndims=(2,))
+    declares(tmp_path)
+    declares, *_ = register(WrongInVolumes, tasks=(Task.PIXEL_FAILURE,), ndims=(2, 3))
+    with pytest.raises(NonconformingError, match="unknown"):
+        declares(tmp_path)
 
 
 def test_an_unknown_name_is_an_error():

@@ -181,6 +181,11 @@ def header_changed(path, offset, kind, *values):
     path.write_bytes(gzip.compress(bytes(raw)))
 
 
+def in_micrometres(path):
+    loaded = nibabel.load(path)
+    write(path, np.asarray(loaded.dataobj), loaded.affine @ np.diag([1000, 1000, 1000, 1]))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -191,6 +196,11 @@ def header_changed(path, offset, kind, *values):
         (lambda path: header_changed(path, 280, "<4f", 0, 0, 0, 0), "wrong header"),
         (lambda path: header_changed(path, 280, "<f", float("nan")), "wrong header: its affine"),
         (lambda path: header_changed(path, 40, "<8h", 3, 500, 500, 500, 1, 1, 1, 1), "cannot be read"),
+        (
+            lambda path: header_changed(path, 40, "<8h", 3, *[32767] * 3, 1, 1, 1, 1),
+            r"wrong header: its shape is \(32767, 32767, 32767\), beyond the 1,073,741,824 numbers",
+        ),
+        (in_micrometres, "mm, resampled to 0.8 x 0.8 x 2.5 mm, are beyond .* are the sizes micrometres"),
         (lambda path: header_changed(path, 40, "<8h", 2, 20, 20, 1, 1, 1, 1, 1), "wrong header: its shape"),
         (lambda path: header_changed(path, 70, "<h", 77), "cannot be read as a NIfTI volume"),
         (lambda path: header_changed(path, 344, "4s", b"nope"), "cannot be read as a NIfTI volume"),
@@ -236,16 +246,40 @@ def test_a_label_that_lies_elsewhere_is_named(tree):
         _ = tree.samples("test")[0].truth
 
 
-@pytest.mark.parametrize(("value", "message"), [(3, "label value 3 .*0-2"), (0.5, "holds 0.5, which is no")])
-def test_an_unknown_label_value_is_named(value, message, tree):
-    _, label = files_of(tree)
-    loaded = nibabel.load(label)
-    values = np.asarray(loaded.dataobj).astype(np.float32)
-    values[0, 0, 0] = value
-    write(label, values, loaded.affine)
+def test_a_volume_that_memory_does_not_hold_is_named_with_the_way_out(tree, monkeypatch):
+    def exhausted(*args, **options):
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    path, _ = files_of(tree)
+    loaded = nibabel.load(path)
+    write(path, np.asarray(loaded.dataobj), loaded.affine @ np.diag([2, 2, 2, 1]))
+    monkeypatch.setattr("scipy.ndimage.zoom", exhausted)
+    with pytest.raises(BenchError, match=r"does not hold the volume .*9 GiB.* larger voxels") as caught:
+        _ = tree.samples("test")[0].image
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1, 0.5], ids=["as stored", "resampled"])
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (3, "label value 3 .*0-2"),
+        (0.5, "holds 0.5, which is no"),
+        (np.inf, "holds inf, which is no"),
+        (np.nan, "holds nan, which is no"),
+    ],
+)
+def test_an_unknown_label_value_is_named(value, message, scale, tree):
+    """Halved, a volume keeps one voxel of eight: the wrong one is none of them."""
+    for path, wrong in zip(files_of(tree), (False, True), strict=True):
+        loaded = nibabel.load(path)
+        values = np.asarray(loaded.dataobj).astype(np.float32)
+        values[0, 0, 0] = value if wrong else values[0, 0, 0]
+        write(path, values, loaded.affine @ np.diag([scale, scale, scale, 1]))
     with pytest.raises(BenchError, match=message) as caught:
         _ = tree.samples("test")[0].truth
-    assert str(label) in str(caught.value)
+    assert str(path) in str(caught.value)
 
 
 def test_labels_stored_as_floats_are_classes(tree):

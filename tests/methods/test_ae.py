@@ -8,7 +8,7 @@ import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.folds import LabelPairs
 from segalarm.benchmark.interfaces import Item, Sample, Task, View
-from segalarm.methods.ae import AE, AEConfig, AutoEncoder, seen_size, shrunk
+from segalarm.methods.ae import AE, AEConfig, AutoEncoder, Images, seen_size
 
 TINY = AEConfig(rows=32, widths=(8, 16), code=4, batch_size=4, steps=200, learning_rate=5e-3)
 
@@ -20,19 +20,19 @@ def scene(index):
     return image
 
 
-def context(folder):
+def context(folder, channels=3, ndim=2):
     """As much of a run's as the method asks for."""
     return SimpleNamespace(
         device="cpu",
         precision="32",
         seed=0,
         workspace=folder,
-        info=SimpleNamespace(channels=3),
+        info=SimpleNamespace(channels=channels, ndim=ndim),
         track=lambda items, description, total: items,
     )
 
 
-def pairs(count):
+def pairs(count, scene=scene):
     return LabelPairs(
         [Sample(str(n), lambda n=n: scene(n), lambda: pytest.fail("labels are read")) for n in range(count)],
         "scenes",
@@ -75,14 +75,36 @@ def test_scores_have_the_labels_size_whatever_the_network_sees(trained):
 
 def test_sizes_fit_the_strides_and_keep_the_aspect():
     assert seen_size(np.empty((3, 720, 1280), np.float32), AEConfig()) == (256, 448)
-    network = AutoEncoder(3, AEConfig(widths=(4, 4), code=2))
+    network = AutoEncoder(3, 2, AEConfig(widths=(4, 4), code=2))
     assert network(torch.zeros(1, 3, 12, 20)).shape == (1, 3, 12, 20)
 
 
-def test_an_image_is_shrunk_by_area():
+def test_a_batch_is_images_shrunk_by_area():
     image = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
-    expected = image.reshape(1, 2, 2, 3, 2).mean((2, 4))
-    np.testing.assert_allclose(shrunk(image, (2, 3)), expected)
+    (found,) = Images(pairs(1, lambda number: image), (2, 3), 1, False, 0)(0)
+    np.testing.assert_allclose(found, image.reshape(1, 2, 2, 3, 2).mean((2, 4)))
+
+
+def body(index):
+    """An MR of an organ that is 2 above its surroundings; how far it reaches upwards varies."""
+    volume = np.full((1, 10, 16, 12), -1, np.float32)
+    volume[:, 3 + index % 4 :, 4:13, 3:9] = 1
+    return volume
+
+
+def test_volumes_are_rebuilt_along_all_axes_and_beyond_0_and_1(tmp_path):
+    config = TINY.model_copy(update={"rows": 16})
+    run = context(tmp_path, channels=1, ndim=3)
+    method = AE(config, Task.PIXEL_FAILURE)
+    method.fit(pairs(8, body), run)
+    method.save(tmp_path)
+    method.load(tmp_path, run)
+    strange = body(1)
+    strange[:, 5:8, 6:10, 4:8] = -4
+    found = scores(method, strange)
+    assert found.shape == (10, 16, 12)
+    assert np.median(found[6, 7:9, 5:7]) > np.quantile(scores(method, body(1)), 0.99)
+    assert np.median(scores(method, body(1))) < 0.5
 
 
 def test_no_images_is_an_error(tmp_path):

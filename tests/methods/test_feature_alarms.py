@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import map_coordinates
 from scipy.spatial.distance import cdist
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
@@ -179,6 +180,32 @@ def test_neighbours_beyond_the_patches_are_the_last_one():
         method.fit(Toys(), CONTEXT)
     queries = torch.randn(8, 5, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(few.distances(queries), more.distances(queries))
+
+
+@pytest.mark.parametrize("kind", [Mahalanobis, KNN])
+def test_in_volumes_the_map_is_brought_to_the_size_along_all_axes(kind):
+    class Volumes(Toys):
+        def __getitem__(self, index):
+            pair = super().__getitem__(index)
+            at = Features()
+            features = pair.prediction.features[at][:, None].repeat(1, 3, 1, 1)
+            label = pair.sample.truth.label[None].repeat(6, 0)
+            truth = Truth(label, None, np.ones(label.shape, bool))
+            sample = Sample(str(index), None, lambda: truth)
+            return Pair(sample, Prediction(None, None, features={at: features}))
+
+    alarm = kind(kind.Config(), Task.PIXEL_FAILURE)
+    alarm.fit(Volumes(), CONTEXT)
+    prediction = Volumes()[0].prediction
+    prediction.features[Features()][:, 1, 1, 2] = torch.tensor([-4.0, -8, -2, 6, 3])
+    item = Item(View("0", np.zeros((1, 6, 8, 12), np.float32)), prediction)
+    (scores,) = alarm.score([item], CONTEXT)
+    place = np.unravel_index(scores.pixel.argmax(), scores.pixel.shape)
+    assert tuple(at // 2 for at in place) == (1, 1, 2)
+    found = alarm.distances(prediction.features[Features()].flatten(1).T).view(3, 4, 6)
+    at = [np.clip((np.arange(2 * length) - 0.5) / 2, 0, length - 1) for length in found.shape]
+    expected = map_coordinates(found, np.meshgrid(*at, indexing="ij"), order=1)
+    np.testing.assert_allclose(scores.pixel, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", [Mahalanobis, KNN])

@@ -4,7 +4,22 @@ import numpy as np
 import pytest
 import torch
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import Item, MonteCarlo, Pair, Pairs, Prediction, Sample, Task, Truth, View
+from segalarm.benchmark.interfaces import (
+    Item,
+    MonteCarlo,
+    Pair,
+    Pairs,
+    Prediction,
+    Preset,
+    Protocol,
+    Sample,
+    Task,
+    Truth,
+    View,
+)
+from segalarm.benchmark.request import configure
+from segalarm.datasets.cityscapes import Cityscapes
+from segalarm.datasets.msd import Pancreas
 from segalarm.methods.mcdropout import MCDropout, MCDropoutConfig, uncertainty
 from segalarm.methods.passes import FILE, PassesConfig, class_entropies, mean_prediction, write_numbers
 
@@ -21,7 +36,7 @@ def drawn(*maps):
 def test_an_entropy_of_one_class_against_the_rest():
     mean = torch.tensor([[[0.5, 1.0]], [[0.3, 0.0]], [[0.2, 0.0]]])
     expected = [H[0.5] / 2, H[0.3] / 2, H[0.2] / 2]
-    np.testing.assert_allclose(class_entropies(mean), expected, rtol=1e-6)
+    np.testing.assert_allclose(class_entropies(mean, torch.tensor([[0, 0]]), "image"), expected, rtol=1e-6)
 
 
 def test_what_is_averaged():
@@ -64,6 +79,7 @@ class Toys(Pairs):
 
 class Info:
     classes = ("a", "b")
+    ndim = 2
 
 
 class Context:
@@ -86,7 +102,7 @@ class Context:
 def test_entropies_are_paired_with_the_iou_of_their_own_image(tmp_path):
     write_numbers(Toys(), PassesConfig(passes=2), tmp_path, Context(tmp_path))
     with np.load(tmp_path / FILE) as stored:
-        entropies, iou = stored["probabilities"], stored["quality"]
+        entropies, iou = stored["probabilities of image"], stored["quality"]
     n = np.arange(8)
     np.testing.assert_allclose(entropies, np.stack([n / 8 * np.log(2)] * 2, 1), rtol=1e-6)
     np.testing.assert_allclose(iou, np.stack([8 / (8 + n), (8 - n) / 8], 1))
@@ -110,3 +126,9 @@ def test_passes_without_logits_say_what_to_set(tmp_path):
     method = MCDropout(MCDropoutConfig(passes=2, average="logits"), Task.IMAGE_FAILURE)
     with pytest.raises(BenchError, match=r"mcdropout\.average=probabilities"):
         method.fit(Toys(), Context(tmp_path))
+
+
+@pytest.mark.parametrize(("info", "aggregator"), [(Cityscapes.info, "image"), (Pancreas.info, "structure")])
+def test_images_are_averaged_whole_as_published_and_volumes_by_structure(info, aggregator):
+    config = configure(MCDropout, "mcdropout", {}, Preset.FULL, Protocol.OFFICIAL, info)
+    assert config.aggregator == aggregator

@@ -9,6 +9,7 @@ import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
 from segalarm.benchmark.request import configure
+from segalarm.datasets.msd import Pancreas
 from segalarm.datasets.streethazards import StreetHazards
 from segalarm.methods.dense_crf import SMALLEST, refined
 from segalarm.methods.msp_crf import MSPCRF, MSPCRFConfig, doubt
@@ -117,6 +118,11 @@ def killed(*args, **options):
 def test_the_published_settings_are_the_default():
     config = configure(MSPCRF, "msp-crf", {}, Preset.FULL, Protocol.OFFICIAL, StreetHazards.info)
     assert config == MSPCRFConfig(iterations=100, spatial=10, channel=13, compatibility=10)
+
+
+def test_in_volumes_the_reason_to_skip_is_the_crf_itself(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert "published for images" in MSPCRF(MSPCRFConfig(), Task.PIXEL_FAILURE).skip(Pancreas.info)
 
 
 def test_without_the_package_a_run_is_skipped_with_the_way_out(monkeypatch):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from segalarm.benchmark.interfaces import Item, MonteCarlo, Prediction, View
+from segalarm.benchmark.interfaces import FitOn, Item, MonteCarlo, Prediction, Task, View
 from segalarm.methods.jungo import Jungo
 from segalarm.methods.kwon import Kwon
 from segalarm.methods.mcdropout import MCDropout
-from segalarm.methods.passes import NUMBERS, entropy, variance
+from segalarm.methods.passes import NUMBERS, class_entropies, entropy, variance
 from segalarm.methods.structures import aggregated
 from segalarm.tests.volumes import Blobs, context, fitted, items, method
 
@@ -51,7 +51,27 @@ def test_a_map_is_averaged_over_each_structure():
     np.testing.assert_allclose(aggregated(values, labels, 4, "image"), [3.5, np.nan, 3.5, np.nan])
 
 
-@pytest.mark.parametrize("kind", [Jungo, Kwon])
+@pytest.mark.parametrize("task", [Task.PIXEL_FAILURE, Task.ANOMALY])
+@pytest.mark.parametrize("shape", [(4, 5), (3, 4, 5)], ids=["image", "volume"])
+def test_the_map_that_is_averaged_scores_pixels_and_needs_no_training(shape, task):
+    passes = drawn(softmaxes(4, 3, *shape))
+    prediction = Prediction(passes.mean.argmax(0), passes.mean.amax(0), monte_carlo={4: passes})
+    for kind, expected in ((Jungo, entropy(passes)), (Kwon, variance(passes, prediction.labels))):
+        alarm = method(kind, task)
+        assert alarm.fit_on() is FitOn.NOTHING
+        (found,) = alarm.score([Item(View("a", None), prediction)], None)
+        np.testing.assert_array_equal(found.pixel, expected)
+        assert found.quality is None
+
+
+def test_an_entropy_of_each_class_over_its_own_voxels():
+    mean = torch.tensor([[[0.5, 0.3]], [[0.3, 0.6]], [[0.2, 0.1]]])
+    found = class_entropies(mean, torch.tensor([[0, 1]]), "structure")
+    expected = [np.log(2), -0.6 * np.log(0.6) - 0.4 * np.log(0.4), np.nan]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [Jungo, Kwon, MCDropout])
 def test_the_less_sure_is_predicted_to_be_the_worse(kind, tmp_path):
     alarm, run = fitted(kind, tmp_path)
     quality = np.stack([scores.quality for scores in alarm.score(items(), run)])
@@ -60,7 +80,7 @@ def test_the_less_sure_is_predicted_to_be_the_worse(kind, tmp_path):
     assert quality[0, 1] == pytest.approx(1, abs=0.1)
 
 
-@pytest.mark.parametrize("kind", [Jungo, Kwon])
+@pytest.mark.parametrize("kind", [Jungo, Kwon, MCDropout])
 def test_what_is_not_predicted_has_no_quality(kind, tmp_path):
     alarm, run = fitted(kind, tmp_path)
     item = items()[2]
@@ -71,11 +91,11 @@ def test_what_is_not_predicted_has_no_quality(kind, tmp_path):
     assert found.quality[1] > 0.1
 
 
-def test_images_have_structures_too():
+def test_images_have_structures_too(tmp_path):
     passes = drawn(softmaxes(4, 3, 6, 7))
     prediction = Prediction(passes.mean.argmax(0), passes.mean.amax(0), monte_carlo={4: passes})
     for kind in (Jungo, Kwon):
-        found = method(kind).numbers(Item(View("a", np.zeros((3, 6, 7), np.float32)), prediction), None)
+        found = method(kind).numbers(prediction, context(tmp_path))
         assert found.shape == (3,)
         assert (found[np.unique(prediction.labels)] > 0).all()
 

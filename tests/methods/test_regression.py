@@ -42,6 +42,16 @@ def test_a_class_that_counts_nowhere_gets_the_mean_of_the_others():
     assert found[1] == pytest.approx(np.nanmean(quality))
 
 
+def test_in_volumes_the_background_says_nothing_of_a_structure():
+    quality = np.stack([np.full(20, 0.99), rng.random(20), np.full(20, np.nan)], axis=1)
+    features = rng.random((20, 3))
+    found = fit_linear(features, quality, own=True, background=True)(rng.random(3))
+    assert found[2] == pytest.approx(quality[:, 1].mean())
+    assert found[0] == pytest.approx(0.99)
+    quality[:, 1] = np.nan
+    assert fit_linear(features, quality, own=True, background=True)(rng.random(3))[1:].tolist() == [0, 0]
+
+
 def test_a_feature_that_never_varies_is_harmless():
     features = np.hstack([rng.random((20, 1)), np.full((20, 1), 3.0)])
     found = fit_linear(features, features[:, :1])

@@ -18,7 +18,7 @@ from segalarm.methods.standardized_maxlogit import (
     widened,
 )
 
-CROSS = ndimage.generate_binary_structure(2, 1)
+SHAPES = pytest.mark.parametrize("shape", [(20, 24), (9, 12, 14)], ids=["image", "volume"])
 PLAIN = StandardizedMaxLogitConfig(boundary=0, dilation=0)
 
 
@@ -74,58 +74,72 @@ def test_no_pixels_at_all_is_an_error():
         statistics(torch.zeros(3, 4, dtype=torch.float64))
 
 
-def scene():
+def scene(shape):
     rng = np.random.default_rng(0)
-    labels = np.zeros((20, 24), np.int64)
-    labels[5:12, 3:15] = 1
-    labels[9:20, 12:18] = 2
-    return rng.normal(size=labels.shape).astype(np.float32), labels
+    labels = np.zeros(shape, np.int64)
+    rows, columns = shape[-2:]
+    labels[..., rows // 4 : rows // 2, 3:9] = 1
+    labels[..., rows // 2 - 2 :, columns // 2 : columns // 2 + 4] = 2
+    if len(shape) == 3:
+        labels[:2], labels[6:] = 0, 1
+    return rng.normal(size=shape).astype(np.float32), labels
 
 
-def test_boundaries_are_where_dilation_and_erosion_differ():
-    _, labels = scene()
-    expected = ndimage.grey_dilation(labels, footprint=CROSS) != ndimage.grey_erosion(labels, footprint=CROSS)
+def edges(labels):
+    cross = ndimage.generate_binary_structure(labels.ndim, 1)
+    return ndimage.grey_dilation(labels, footprint=cross) != ndimage.grey_erosion(labels, footprint=cross)
+
+
+def grown(mask, times=1):
+    return ndimage.binary_dilation(mask, ndimage.generate_binary_structure(mask.ndim, 1), iterations=times)
+
+
+@SHAPES
+def test_boundaries_are_where_dilation_and_erosion_differ(shape):
+    _, labels = scene(shape)
+    expected = edges(labels)
     np.testing.assert_array_equal(boundaries(torch.from_numpy(labels)), expected)
-    wider = ndimage.binary_dilation(expected, CROSS)
-    np.testing.assert_array_equal(widened(torch.from_numpy(expected)), wider)
+    np.testing.assert_array_equal(widened(torch.from_numpy(expected)), grown(expected))
 
 
 def reference_suppression(score, labels, width):
     """Pixel by pixel, as the paper's Section 3.3 says it."""
-    edge = ndimage.grey_dilation(labels, footprint=CROSS) != ndimage.grey_erosion(labels, footprint=CROSS)
     for wider in range(width - 1, -1, -1):
-        mask = ndimage.binary_dilation(edge, CROSS, iterations=wider) if wider else edge
-        before = score.copy()
-        padded, outside = np.pad(before, 1, mode="edge"), np.pad(~mask, 1, mode="edge")
-        for row, column in np.argwhere(mask):
-            window = outside[row : row + 3, column : column + 3]
-            if window.any():
-                score[row, column] = padded[row : row + 3, column : column + 3][window].mean()
+        mask = grown(edges(labels), wider) if wider else edges(labels)
+        padded, outside = np.pad(score, 1, mode="edge"), np.pad(~mask, 1, mode="edge")
+        score = score.copy()
+        for place in np.argwhere(mask):
+            window = tuple(slice(at, at + 3) for at in place)
+            if outside[window].any():
+                score[tuple(place)] = padded[window][outside[window]].mean()
     return score
 
 
+@SHAPES
 @pytest.mark.parametrize("width", [1, 3, 4])
-def test_boundaries_take_their_scores_from_inside(width):
-    score, labels = scene()
-    expected = reference_suppression(score.copy(), labels, width)
+def test_boundaries_take_their_scores_from_inside(width, shape):
+    score, labels = scene(shape)
     found = suppressed(torch.from_numpy(score), torch.from_numpy(labels), width)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(found, reference_suppression(score, labels, width), atol=1e-5)
 
 
-def test_a_prediction_of_one_class_is_left_alone():
-    score, labels = scene()
+@SHAPES
+def test_a_prediction_of_one_class_is_left_alone(shape):
+    score, labels = scene(shape)
     found = suppressed(torch.from_numpy(score), torch.from_numpy(np.zeros_like(labels)), 4)
     np.testing.assert_array_equal(found, score)
 
 
+@SHAPES
 @pytest.mark.parametrize("dilation", [1, 2, 6])
-def test_smoothing_is_a_gaussian_with_holes(dilation):
-    score, _ = scene()
+def test_smoothing_is_a_gaussian_with_holes(dilation, shape):
+    score, _ = scene(shape)
     taps = np.zeros(6 * dilation + 1)
     taps[::dilation] = np.exp(-(np.arange(-3, 4) ** 2) / 2)
     taps /= taps.sum()
-    expected = ndimage.correlate1d(score.astype(float), taps, axis=0, mode="nearest")
-    expected = ndimage.correlate1d(expected, taps, axis=1, mode="nearest")
+    expected = score.astype(float)
+    for axis in range(score.ndim):
+        expected = ndimage.correlate1d(expected, taps, axis=axis, mode="nearest")
     np.testing.assert_allclose(smoothed(torch.from_numpy(score), dilation), expected, atol=1e-5)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Item, Pair, Prediction, Sample, Task, Truth, View
+from segalarm.datasets.msd import Pancreas
 from segalarm.methods.tcp import TCP, Batches, ConfidenceBranch, TCPConfig, losses
 from segalarm.tests.contexts import bare_context
 
@@ -99,3 +100,9 @@ def test_a_branch_from_elsewhere_replaces_training_and_must_fit(tmp_path):
 def test_a_segmenter_without_such_maps_is_refused():
     with pytest.raises(BenchError, match="offers feature maps"):
         ConfidenceBranch([])
+
+
+def test_volumes_are_skipped_with_the_reason():
+    assert "no feature maps to a confidence branch" in TCP(TCPConfig(), Task.PIXEL_FAILURE).skip(
+        Pancreas.info
+    )
