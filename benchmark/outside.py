@@ -50,7 +50,7 @@ def export(
         BenchError: a method does not score anomalies or fails, or h5py is not installed.
     """
     hdf5()
-    every = all_groups(replace(request, tasks=(Task.ANOMALY,)), registry)
+    every = all_groups(replace(request, tasks=(Task.ANOMALY,)), registry, say)
     for cell in (cell for group in every for cell in group.cells):
         if cell.state == "skipped":
             skipped = f"{cell.entry.name} on {cell.identity.dataset}: {cell.reason}"

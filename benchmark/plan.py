@@ -379,6 +379,12 @@ def _group(
         except Exception as error:  # whatever a plugin raises must not stop the others
             problem = f"plugin '{found.plugin}' raises {type(error).__name__}: {error}"
             group.errors.append((f"{method} on {info.name}", BenchError(problem)))
+    chosen = group.errors or any(cell.candidates for cell in group.cells)
+    if request.tune_on and request.methods and not chosen:
+        raise BenchError(
+            f"--tune-on {request.tune_on}: nothing is left open by {', '.join(request.methods)}: name an "
+            "option and its values with --sweep"
+        )
     return group
 
 

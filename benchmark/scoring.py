@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 import torch
-from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.errors import BenchError, DataMissingError, ExtraMissingError
 from segalarm.benchmark.interfaces import Item, Labels, Needs, Sample, Scores
 from segalarm.benchmark.loading import load_batches, to_batch
 from segalarm.benchmark.plan import Cell, Group, groups
@@ -39,8 +39,10 @@ def largest(*counts: int | None) -> int | None:
     return max((count for count in counts if count is not None), default=None)
 
 
-def all_groups(request: Request, registry: Registry) -> list[Group]:
+def all_groups(request: Request, registry: Registry, say: Callable[[str], None]) -> list[Group]:
     """The groups of a request that leaves no records: whatever records there are, every cell is to run.
+
+    Of all data sets, those that are not here are left out, and said.
 
     Raises:
         BenchError: one cannot be planned.
@@ -48,7 +50,11 @@ def all_groups(request: Request, registry: Registry) -> list[Group]:
     found = []
     for group in groups(replace(request, rerun="always"), registry):
         if isinstance(group, tuple):
-            raise group[1]
+            what, missing = group
+            if request.datasets or not isinstance(missing, DataMissingError | ExtraMissingError):
+                raise missing
+            say(f"skipped {what}: {missing}")
+            continue
         for _, problem in group.errors:
             raise problem
         found.append(group)

@@ -73,7 +73,7 @@ def show(
     store, device = Store(request.workspace, say), pick_device(request.device)
     written = []
     # Records are not read: what is shown is computed anew.
-    for group in all_groups(request, registry):
+    for group in all_groups(request, registry, say):
         stages = ready(request, group, store, device, track)
         info = group.data.dataset.info
         pixel = [cell for cell in group.waiting if cell.identity.task is not Task.IMAGE_FAILURE]

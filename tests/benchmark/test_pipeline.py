@@ -500,6 +500,13 @@ def test_a_choice_needs_a_split_to_be_made_on(go, monkeypatch):
     assert "'streethazards' has no validation split to choose factor on" in reason
 
 
+def test_a_choice_of_nothing_is_refused(go):
+    outcome = go("msp", tune_on="validation")
+    assert not outcome.cells
+    ((_, reason),) = outcome.errors
+    assert "--tune-on validation: nothing is left open by msp: name an option" in reason
+
+
 def test_a_candidate_that_fails_fails_its_method_alone(go):
     sweeps = {"faulty": {"level": (1, 2)}, **TUNE["sweeps"]}
     outcome = go("faulty", "learner", tune_on="validation", sweeps=sweeps)
