@@ -34,7 +34,7 @@ class SegFormer(MMSegmenter):
         "head_rate": 10.0,
     }
     small_steps: ClassVar[int] = 1300
-    mini_steps: ClassVar[int] = 250
+    mini_steps: ClassVar[int] = 200
     architecture: ClassVar[Mapping[str, Any]] = {"config": "segformer_mit-b0_8xb1-160k_cityscapes-1024x1024"}
 
 

@@ -145,7 +145,7 @@ def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[s
     if preset is Preset.SMOKE:
         seen = {"size": 64, "steps": 4, "batch_size": 2, "pretrained": False}
     elif dataset.name.endswith("-mini"):
-        seen = {"size": 96, "steps": 300, "batch_size": 6}
+        seen = {"size": 96, "steps": 240, "batch_size": 6}
     else:
         seen = {"size": 192, "steps": 600, "batch_size": 6}
     return {**text, **short, "encoder": LITE0, "learning_rate": 1e-3, "decay": 0.9, **seen}
