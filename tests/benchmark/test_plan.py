@@ -14,11 +14,7 @@ from segalarm.datasets.streethazards import StreetHazards
 
 FAILURE = (Task.PIXEL_FAILURE, Task.IMAGE_FAILURE)
 NO_TRAINING = "data set 'roadanomaly' has no training split: give --train-dataset NAME, or a --checkpoint"
-FLAT = ("ae", "standardized-maxlogit", "mahalanobis", "knn")
-"""Methods of photographs alone."""
-SKIPPED_IN_VOLUMES = {method: f"{method} does not work in 3 dimensions" for method in FLAT} | {
-    "tcp": "unet3d offers no maps to a confidence branch"
-}
+SKIPPED_IN_VOLUMES = {"tcp": "tcp: segmenters of volumes offer no feature maps to a confidence branch"}
 CRF = importlib.util.find_spec("pydensecrf") is not None
 
 
