@@ -73,8 +73,8 @@ def _figure(shown: dict[str, PooledHistogramState], task: Task, file: Path) -> P
     from matplotlib import pyplot
 
     what = "anomalous" if task is Task.ANOMALY else "wrong"
-    for name, state in shown.items():
-        total = state.compute()
+    rankings = {name: state.compute() for name, state in shown.items()}
+    for name, total in rankings.items():
         if not total.positives or not total.negatives:
             raise BenchError(
                 f"{file.stem}: the test split has {total.positives} {what} pixels and {total.negatives} "
@@ -83,8 +83,8 @@ def _figure(shown: dict[str, PooledHistogramState], task: Task, file: Path) -> P
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.8))
     share = 0.0
     for place, (name, state) in enumerate(shown.items()):
-        found, ranking = state.curve(), state.compute()
-        share = ranking.positives / max(ranking.positives + ranking.negatives, 1)
+        found, ranking = state.curve(), rankings[name]
+        share = ranking.positives / (ranking.positives + ranking.negatives)
         style: dict[str, Any] = {"linestyle": STYLES[place // 10 % len(STYLES)], "color": f"C{place % 10}"}
         average, area = 100 * ranking.value.ap, 100 * ranking.value.auroc
         left.plot(found.recall, found.precision, label=f"{name}: {average:.1f}", **style)

@@ -22,11 +22,15 @@ class UnknownNameError(BenchError):
         super().__init__(f"{text} {hint}".rstrip())
 
 
-class DataMissingError(BenchError):
+class AbsentError(BenchError):
+    """Something is not on this machine: what stands for "all" is run without it."""
+
+
+class DataMissingError(AbsentError):
     """Data that a run lacks: a data set not on this machine, or whose folder was not named; a split."""
 
 
-class ExtraMissingError(BenchError):
+class ExtraMissingError(AbsentError):
     """A feature whose optional packages are not installed."""
 
     def __init__(self, feature: str, extra: str, module: str) -> None:

@@ -291,7 +291,7 @@ class MonteCarlo:
         mean: float32 (L, *spatial), mean of the softmax.
         entropy: float32 (*spatial), mean over passes of the entropy in nats.
         square: float32 (L, *spatial), mean of the squared softmax.
-        logits: float32 (L, *spatial), mean of the logits; None where a pass averages over scales.
+        logits: float32 (L, *spatial), mean of the logits; None where a pass has none.
     """
 
     passes: int
@@ -308,7 +308,7 @@ class Prediction:
     Attributes:
         labels: int64 (*spatial).
         confidence: float32 (*spatial), the maximum softmax probability.
-        logits: float32 (L, *spatial); None for an average over scales, which has none.
+        logits: float32 (L, *spatial), over several scales of the image their mean.
         probabilities: float32 (L, *spatial).
         features: float32 (C, *reduced) a wanted `Features`.
         branch: float32 (C, *reduced) each: the feature maps that a confidence branch of this segmenter reads

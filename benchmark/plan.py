@@ -11,7 +11,7 @@ from typing import Any
 
 from segalarm.benchmark.code import code_hash
 from segalarm.benchmark.data import locate, variant_of
-from segalarm.benchmark.errors import BenchError, DataMissingError, ExtraMissingError, UnknownNameError
+from segalarm.benchmark.errors import AbsentError, BenchError, DataMissingError, UnknownNameError
 from segalarm.benchmark.interfaces import (
     Config,
     Dataset,
@@ -212,7 +212,7 @@ def trained_on(request: Request, data: Data, preset: Preset, registry: Registry)
         return data
     try:
         return prepare_data(request, other, preset, registry)
-    except (DataMissingError, ExtraMissingError) as error:
+    except AbsentError as error:
         # It was asked for by name, even where all data sets are tested: nothing to skip.
         raise BenchError(f"--train-dataset {other}: {error}") from error
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from segalarm.benchmark.errors import BenchError, DataMissingError, ExtraMissingError
+from segalarm.benchmark.errors import AbsentError, BenchError
 from segalarm.benchmark.evaluate import Evaluation, Evaluator, make_evaluator
 from segalarm.benchmark.interfaces import VOID, Labels, Sample, Scores
 from segalarm.benchmark.metrics import ConfusionState
@@ -72,7 +72,7 @@ class Outcome:
 
     def note(self, what: str, error: BenchError, wanted: bool) -> None:
         """Take down what cannot be planned. `wanted`: it was asked for by name."""
-        missing = isinstance(error, DataMissingError | ExtraMissingError) and not wanted
+        missing = isinstance(error, AbsentError) and not wanted
         (self.absent if missing else self.errors).append((what, str(error)))
 
 

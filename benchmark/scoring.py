@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any
 
 import torch
-from segalarm.benchmark.errors import BenchError, DataMissingError, ExtraMissingError
+from segalarm.benchmark.errors import AbsentError, BenchError
 from segalarm.benchmark.interfaces import Item, Labels, Needs, Sample, Scores
 from segalarm.benchmark.loading import load_batches, to_batch
 from segalarm.benchmark.plan import Cell, Group, groups
@@ -51,7 +51,7 @@ def all_groups(request: Request, registry: Registry, say: Callable[[str], None])
     for group in groups(replace(request, rerun="always"), registry):
         if isinstance(group, tuple):
             what, missing = group
-            if request.datasets or not isinstance(missing, DataMissingError | ExtraMissingError):
+            if request.datasets or not isinstance(missing, AbsentError):
                 raise missing
             say(f"skipped {what}: {missing}")
             continue

@@ -65,7 +65,7 @@ def read_map(file: Path, key: str) -> Float32:
     """Read one map.
 
     Returns:
-        float32 (H, W); NaN is not looked for.
+        float32, or float64 as stored, (H, W); NaN is not looked for.
 
     Raises:
         BenchError: it is no HDF5, has no array `value`, or that holds no real numbers; names key and file.
@@ -77,13 +77,13 @@ def read_map(file: Path, key: str) -> Float32:
                 raise BenchError(
                     f"{file}: the map of '{key}' must be an array '{VALUE}'; the file holds {held}"
                 )
-            found = opened[VALUE][()]
+            found = np.asarray(opened[VALUE][()])
     except OSError as error:
         raise BenchError(f"{file}: the map of '{key}' cannot be read as HDF5: {error}") from error
-    if np.asarray(found).dtype.kind not in "fiu":
-        raise BenchError(f"{file}: the map of '{key}' holds {np.asarray(found).dtype}, not real numbers")
+    if found.dtype.kind not in "fiu":
+        raise BenchError(f"{file}: the map of '{key}' holds {found.dtype}, not real numbers")
     # float64 keeps apart what float32 would tie.
-    return np.asarray(found, np.float64 if np.asarray(found).dtype.itemsize > 4 else np.float32)
+    return np.asarray(found, np.float64 if found.dtype.itemsize > 4 else np.float32)
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,7 @@ from torch import Tensor
 
 FILE = "passes.npz"
 VOLUME_PASSES = {Preset.FULL: 50, Preset.SMALL: 20, Preset.SMOKE: 4}
-NO_LOGITS = (
-    "mcdropout: this segmenter averages over scales, so its passes have no logits: "
-    "--set mcdropout.average=probabilities"
-)
+NO_LOGITS = "mcdropout: the passes of this segmenter have no logits: --set mcdropout.average=probabilities"
 
 
 class PassesConfig(Config):
