@@ -28,6 +28,7 @@ from segalarm.benchmark.metrics import (
     quality_table,
     risk,
 )
+from segalarm.benchmark.metrics.ordering import Ordering
 
 Values = dict[str, float]
 
@@ -92,11 +93,10 @@ class Spread:
     def __init__(self) -> None:
         self._lowest, self._highest = math.inf, -math.inf
 
-    def update(self, scores: npt.NDArray[np.floating[Any]]) -> None:
-        """Add the scores of some pixels."""
-        if scores.size:
-            self._lowest = min(self._lowest, float(scores.min()))
-            self._highest = max(self._highest, float(scores.max()))
+    def update(self, ordering: Ordering) -> None:
+        """Add the scores of an image."""
+        self._lowest = min(self._lowest, ordering.low)
+        self._highest = max(self._highest, ordering.high)
 
     def check(self) -> None:
         """Refuse scores that are all equal.
@@ -158,8 +158,9 @@ class AnomalyEvaluator(Evaluator):
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
         """Rank the sample's valid pixels."""
         pixel, (positive, valid) = pixel_scores(sample, scores), anomalies(sample)
-        self._spread.update(pixel[valid])
-        self._state.update(sample.key, pixel, positive, valid)
+        ordering = order(pixel, positive, valid)
+        self._spread.update(ordering)
+        self._state.add(sample.key, ordering)
         with self._on_disk():
             self._components.update(sample.key, np.asarray(pixel, np.float32), positive, valid)
 
@@ -210,9 +211,8 @@ class PixelFailureEvaluator(Evaluator):
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
         """Rank the sample's labelled pixels; an error is a positive."""
         wrong, valid = errors(sample, prediction)
-        pixel = pixel_scores(sample, scores)
-        self._spread.update(pixel[valid])
-        ordering = order(pixel, wrong, valid)
+        ordering = order(pixel_scores(sample, scores), wrong, valid)
+        self._spread.update(ordering)
         self._state.add(sample.key, ordering)
         self._risks[sample.key] = risk(ordering)
         if scores.confidence is None:

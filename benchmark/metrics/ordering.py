@@ -23,12 +23,16 @@ class Ordering:
     `keys` (n,) is sorted. Its lowest bit is 1 for a negative and 0 for a positive, so that within a tie
     positives come first; the other bits order the scores, and two scores share them exactly when they are
     equal. `keys` is empty where a score is NaN (`undefined`): such scores have no order.
+
+    `low` and `high` are the range of the scores; inf and -inf where there are none.
     """
 
     keys: Keys
     positives: int
     negatives: int
     undefined: bool
+    low: float = np.inf
+    high: float = -np.inf
     _type: type[np.float32] | type[np.float64] = np.float32
     _offset: int = 0
     _gap: int = 0
@@ -90,7 +94,7 @@ def order(score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None)
     keys: Keys = codes << codes.dtype.type(1)
     keys |= np.logical_not(truth)
     keys.sort()
-    return Ordering(keys, positives, negatives, False, scores.dtype.type, offset, gap, ranked)
+    return Ordering(keys, positives, negatives, False, low, high, scores.dtype.type, offset, gap, ranked)
 
 
 def _encode(scores: Floats, low: float, high: float) -> tuple[Keys, int, int, Floats | None]:
