@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.plugins import load_registry
+from segalarm.benchmark.record import read_records
 from segalarm.cli import main
 
 PUBLISHED = {"AE", "Dropout", "MSP", "MSP + CRF", "SynthCP"}
@@ -49,3 +50,29 @@ def test_and_every_column_of_table_4(workspace):
         "0.999",
         "1.0",
     }
+
+
+@pytest.mark.parametrize(
+    "name", ["entropy", "mcdropout", "ensemble", "standardized-maxlogit", "mahalanobis", "knn"]
+)
+def test_a_gate_that_is_always_open_gives_what_its_alarm_gives(workspace, name):
+    """Fitted, saved, loaded and asked behind the gate as by itself."""
+    alone = next(r for r in read_records(workspace / "records") if r.identity.method == name)
+    words = ["--method", "synthcp", "--set", "synthcp.t=0", "--set", f"synthcp.gate_with={name}"]
+    for key, value in alone.identity.method_config.items():
+        if key not in ("layer", "scales"):  # the gate's alarm has those of Eq. 9
+            words += ["--set", f"synthcp.gate_options.{key}={json.dumps(value)}"]
+    found = []
+    for rerun in ("missing", "always"):
+        result = bench(
+            workspace, "run", "--dataset", "streethazards-mini", "--preset", "smoke", *words, "--rerun", rerun
+        )
+        assert result.exit_code == 0, result.output
+        found += [
+            r
+            for r in read_records(workspace / "records")
+            if r.identity.method == "synthcp" and r.identity.method_config["gate_with"] == name
+        ]
+    assert found[0].metrics == found[-1].metrics
+    for how in ("per-image", "pooled"):
+        assert found[0].metrics[how] == pytest.approx(alone.metrics[how], abs=1e-4)
