@@ -571,6 +571,10 @@ class Method(ABC):
         """Why this method has no meaning on a data set, or None."""
         return None
 
+    def files(self) -> list[Path]:
+        """The files that its task depends on; by default all that its configuration names."""
+        return self.config.files()
+
     def caveats(self) -> Sequence[str]:
         """Which of its hyper-parameters were chosen on labels of a test split, and where: a table's notes."""
         return ()

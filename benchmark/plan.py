@@ -138,8 +138,8 @@ def samples_hash(samples: Iterable[Sample]) -> str:
     return hashlib.sha256("\n".join(sample.key for sample in samples).encode()).hexdigest()[:16]
 
 
-def config_facts(config: Config, files: bool = True) -> dict[str, Any]:
-    """All hyper-parameters, with the hash of each file that one names unless `files` is false.
+def config_facts(config: Config, files: Iterable[Path] | None = None) -> dict[str, Any]:
+    """All hyper-parameters, with the hash of each of these files; by default of those that they name.
 
     Raises:
         BenchError: such a file cannot be read.
@@ -147,7 +147,7 @@ def config_facts(config: Config, files: bool = True) -> dict[str, Any]:
     facts = config.model_dump(mode="json")
     # By name: where a package or a user keeps a file is no part of what it is.
     found: dict[str, str] = {}
-    for file in config.files() if files else ():
+    for file in config.files() if files is None else files:
         name = file.name
         while name in found:
             name += "'"
@@ -276,7 +276,7 @@ def make_network(
     facts = {
         "segmenter": entry.target,
         # A checkpoint takes the place of the training, and of what that would start from.
-        "config": config_facts(model.config, files=checkpoint is None),
+        "config": config_facts(model.config, None if checkpoint is None else ()),
         "sources": [file_hash(file) for file in model.sources()],
         "code": code_hash(kind.__module__),
         "train": train.facts,
@@ -415,7 +415,7 @@ def _cell(
         train_segmenter=teacher.name if learns_from_other else None,
         train_segmenter_config=teacher.facts["config"] if learns_from_other else None,
         method=entry.name,
-        method_config=config_facts(method.config),
+        method_config=config_facts(method.config, method.files()),
         task=task,
         protocol=request.protocol,
         preset=group.preset,

@@ -283,7 +283,7 @@ def fit_facts(cell: Cell, group: Group) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "method": cell.entry.target,
         "key": cell.method.fit_key(),
-        "files": config_facts(cell.method.config).get("files"),
+        "files": config_facts(cell.method.config, cell.method.files()).get("files"),
         "code": code_hash(type(cell.method).__module__),
         "fit_on": kind,
         "train": group.train.facts,

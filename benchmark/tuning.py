@@ -143,8 +143,10 @@ def tune(stages: Stages, cells: Sequence[Cell]) -> list[tuple[Cell, Exception]]:
 
 
 def _trial(cell: Cell, candidate: Candidate, stages: Stages) -> _Trial:
-    identity = cell.identity.model_copy(update={"method_config": config_facts(candidate.method.config)})
-    own = replace(cell, method=candidate.method, identity=identity, candidates=(), weights={})
+    method = candidate.method
+    facts = config_facts(method.config, method.files())
+    identity = cell.identity.model_copy(update={"method_config": facts})
+    own = replace(cell, method=method, identity=identity, candidates=(), weights={})
     return _Trial(cell, candidate, own, criteria(cell.identity.task, stages))
 
 

@@ -116,6 +116,10 @@ class SynthCP(Method):
         """The thresholds of Table 4."""
         return {"t": (0.8, 0.9, 0.99, 0.999, 1.0)} if task is Task.ANOMALY else {}
 
+    def files(self) -> list[Path]:
+        """Eq. 9 has no comparison network, and needs none of the weights that one would start from."""
+        return self.config.cgan.files() if self.task is Task.ANOMALY else super().files()
+
     def caveats(self) -> Sequence[str]:
         """Of the threshold, as published, and of what was added here."""
         config = self.config

@@ -32,6 +32,16 @@ SETTINGS = (
     "knn.patches=1000",
 )
 
+PUBLISHED = (
+    "pspnet.pretrained=null",
+    "pspnet.steps=1",
+    "pspnet.crop=[96,96]",
+    "synthcp.cgan.perceptual_weights=null",
+    "synthcp.cgan.batch_size=1",
+    "synthcp.cgan.steps=1",
+)
+"""Networks, scales and features of the paper, untrained: of the schedule only that it is short."""
+
 
 def lay_out(folder, frames):
     """A StreetHazards tree of so many frames to train on, and so many to test."""
@@ -48,11 +58,10 @@ def lay_out(folder, frames):
     return folder
 
 
-def run(folder, tree, methods):
-    words = ["run", "--method", methods, "--dataset", "streethazards", "--data", tree]
-    words += ["--variant", "generated", "--preset", "small", "--workspace", folder / "workspace"]
-    words += ["--rerun", "always"]
-    words += [word for setting in SETTINGS for word in ("--set", setting)]
+def run(folder, tree, methods, settings=SETTINGS, more=("--preset", "small")):
+    words = ["run", "--method", methods, "--dataset", "streethazards", "--data", tree, *more]
+    words += ["--variant", "generated", "--workspace", folder / "workspace", "--rerun", "always"]
+    words += [word for setting in settings for word in ("--set", setting)]
     return bench_peak(words, folder / f"{tree.name} frames, {methods.count(',') + 1} methods")
 
 
@@ -82,6 +91,15 @@ def test_memory_does_not_grow_with_the_frames(tmp_path):
     print(f"growth {growth / 2**20:.2f} MiB a frame")
     # One score map of this size is 3.5 MiB.
     assert growth < 2**20
+
+
+def test_what_three_frames_at_five_scales_cost(tmp_path):
+    tree, network = lay_out(tmp_path / "3", 3), ("--segmenter", "pspnet", "--preset", "full")
+    for methods in ("msp", "msp,synthcp"):
+        peak = run(tmp_path, tree, methods, PUBLISHED, network)
+        for name, cost in sorted(seconds(tmp_path).items()):
+            print(f"pspnet, {name}: {cost:.0f} s a frame")
+        print(f"pspnet, {methods}: peak with its training {peak / 2**30:.2f} GiB")
 
 
 def test_what_the_crf_of_three_frames_costs(tmp_path):

@@ -129,6 +129,13 @@ def test_the_gate_asks_the_alarm_once_for_all_thresholds(monkeypatch):
     assert len(asked) == 1
 
 
+def test_anomalies_need_no_weights_of_a_comparison_network(tmp_path):
+    cgan, network = tmp_path / "cgan.safetensors", tmp_path / "comparison.safetensors"
+    config = SynthCP.Config(cgan=SynthesisConfig(weights=cgan), comparison=ComparisonConfig(weights=network))
+    assert SynthCP(config, Task.ANOMALY).files() == [cgan]
+    assert SynthCP(config, Task.PIXEL_FAILURE).files() == [cgan, network]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
