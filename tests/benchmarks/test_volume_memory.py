@@ -24,6 +24,11 @@ PRESET = os.environ.get("BENCH_PRESET", "small")
 SEGMENTER = os.environ.get("BENCH_SEGMENTER", "unet3d")
 CASES = 5
 """Four of them for training, the fewest that can be split into folds. All are one file."""
+NOT_HERE = {
+    "unet3d": {"msp-crf", "tcp"},
+    "ah-net": {"msp-crf", "tcp", "mcdropout", "jungo", "kwon"},
+}
+"""Methods that have no meaning in volumes, or need a dropout that the segmenter has not."""
 STEPS = (
     "direct-prediction.comparison.steps",
     "synthcp.comparison.steps",
@@ -90,9 +95,6 @@ def test_a_large_volume_passes_through_every_method(folder):
     words += ["--workspace", folder / "workspace", "--segmenter", SEGMENTER, "--set", f"{SEGMENTER}.steps=2"]
     words += [word for key in STEPS for word in ("--set", f"{key}=2")] + ["--set", "mcdropout.passes=2"]
     largest, seconds = watched([sys.executable, "-m", "segalarm.cli", *map(str, words)], folder / "run")
-    done = sorted(
-        {r.identity.method for r in read_records(folder / "workspace" / "records") if r.status == "ok"}
-    )
-    if not done:
-        pytest.skip("no method works in three dimensions")
-    report(", ".join([SEGMENTER, *done]), largest, seconds)
+    status = {r.identity.method: r.status for r in read_records(folder / "workspace" / "records")}
+    assert {name for name, found in status.items() if found == "skipped"} == NOT_HERE[SEGMENTER]
+    report(", ".join([SEGMENTER, *sorted({*status} - NOT_HERE[SEGMENTER])]), largest, seconds)
