@@ -387,6 +387,8 @@ def export(layout: str, out: Path, **options: Any) -> None:
 @click.option(
     "--segmenter", help="Whose predictions the maps were made of: puts them into its grid of a table."
 )
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="That segmenter's, where it has one.")
+@click.option("--set", "sets", multiple=True, metavar="NAME.KEY=VALUE", help="A hyper-parameter of it.")
 @click.option("--train-dataset", help="What that was trained on, where it is another data set.")
 @click.option("--variant", multiple=True, help="NAME or DATASET=NAME, for a tree that is not the release.")
 @click.option("--preset", type=click.Choice([p.value for p in Preset]))
@@ -403,8 +405,8 @@ def score(scores: Path, name: str | None, **options: Any) -> None:
     from segalarm.benchmark.progress import track
     from tabulate import tabulate
 
-    absent = dict.fromkeys(("train_segmenter", "task", "segmenter_seed", "checkpoint", "config"))
-    fixed = {"method": "all", "device": "cpu", "precision": "32", "sets": (), "sweeps": ()}
+    absent = dict.fromkeys(("train_segmenter", "task", "segmenter_seed", "config"))
+    fixed = {"method": "all", "device": "cpu", "precision": "32", "sweeps": ()}
     request = make_request(options | absent | fixed)
     record, file = judge(request, load_registry(), scores, name, track)
     rows = [

@@ -106,19 +106,23 @@ def score(
     if Task.ANOMALY not in data.dataset.info.tasks:
         raise BenchError(f"{dataset} has no ground truth for {Task.ANOMALY}")
     maps = find_maps(path, dataset, [data.test[row].key for row in range(len(data.test))])
+    segmenter, facts = OUTSIDE, {"config": {}, "checkpoint": None}
+    if request.segmenters:
+        (segmenter,) = request.segmenters
+        checkpoint = request.checkpoint
+        network = make_network(request, segmenter, preset, train, request.seeds[0], registry, checkpoint)
+        facts = network.facts
+    elif request.checkpoint:
+        raise BenchError("--checkpoint is of a segmenter: name that with --segmenter")
     store = Store(request.workspace)
     began = time.perf_counter()
     found, content = _judge(request, data, maps, store, track)
     seconds = time.perf_counter() - began
-    segmenter, facts = OUTSIDE, {}
-    if request.segmenters:
-        (segmenter,) = request.segmenters
-        network = make_network(request, segmenter, preset, train, request.seeds[0], registry, None)
-        facts = network.facts["config"]
     identity = Identity(
         **data_facts(data, train),
         segmenter=segmenter,
-        segmenter_config=facts,
+        segmenter_config=facts["config"],
+        segmenter_checkpoint=facts["checkpoint"],
         method=_method(name, maps, registry),
         method_config={"maps": content},
         task=Task.ANOMALY,

@@ -92,6 +92,38 @@ def test_a_table_shows_outside_maps_like_any_method(maps, tree, workspace, tmp_p
     assert "| entropy-maps " in grid
 
 
+def test_maps_of_a_segmenter_with_options_stand_in_its_grid(maps, tree, workspace, tmp_path):
+    data = ("--dataset", "streethazards", "--data", tree, "--workspace", workspace)
+    assert bench("run", "--method", "msp", *data, *SMALL, *QUICK, "--records", tmp_path).exit_code == 0
+    words = ("--segmenter", "lite0", *QUICK, "--name", "mine", "--records", tmp_path)
+    assert score(maps / "entropy", tree, workspace, *words).exit_code == 0
+    grid = bench("table", 3, "--records", tmp_path).output.split("segmenter lite0")
+    assert len(grid) == 2
+    assert "| MSP " in grid[1]
+    assert "| mine " in grid[1]
+
+
+def test_a_checkpoint_of_that_segmenter_is_in_the_record(maps, tree, workspace, tmp_path):
+    weights = tmp_path / "weights.pt"
+    weights.write_bytes(b"any: nothing is read but its hash")
+    words = ("--segmenter", "lite0", "--checkpoint", weights, "--name", "mine", "--records", tmp_path)
+    assert score(maps / "msp", tree, workspace, *words).exit_code == 0
+    assert len(read(tmp_path, "mine")["identity"]["segmenter_checkpoint"]) == 64
+    result = score(maps / "msp", tree, workspace, "--checkpoint", weights)
+    assert result.exit_code == 1
+    assert "name that with --segmenter" in result.output
+
+
+def test_a_segmenter_that_is_not_understood_is_said_before_maps_are_judged(
+    maps, tree, workspace, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("segalarm.benchmark.outside._judge", lambda *given: pytest.fail("judged"))
+    words = ("--segmenter", "lite0", "--set", "lite0.stepz=1", "--records", tmp_path)
+    result = score(maps / "msp", tree, workspace, *words)
+    assert result.exit_code != 0
+    assert "stepz" in result.output
+
+
 def test_other_maps_of_one_name_are_another_record(maps, tree, workspace, tmp_path):
     for method in ("msp", "entropy"):
         score(maps / method, tree, workspace, "--name", "mine", "--records", tmp_path)
