@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from segalarm.benchmark.code import code_hash
@@ -106,7 +107,8 @@ def score(
     if Task.ANOMALY not in data.dataset.info.tasks:
         raise BenchError(f"{dataset} has no ground truth for {Task.ANOMALY}")
     maps = find_maps(path, dataset, [data.test[row].key for row in range(len(data.test))])
-    segmenter, facts = OUTSIDE, {"config": {}, "checkpoint": None}
+    segmenter = OUTSIDE
+    facts: dict[str, Any] = {"config": {}, "checkpoint": None}
     if request.segmenters:
         (segmenter,) = request.segmenters
         checkpoint = request.checkpoint
