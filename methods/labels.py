@@ -12,6 +12,23 @@ def one_hot(labels: Tensor, classes: int) -> Tensor:
     return hot.movedim(-1, 1)
 
 
+def around(labels: Tensor, share: float | None) -> tuple[slice, ...]:
+    """The box around the foreground, the classes from 1 on, for indexing.
+
+    Args:
+        labels: int64 (*spatial).
+        share: how much further the box reaches at either side, as a part of its length along that axis. The
+            whole map for None, and where there is no foreground.
+    """
+    places = ((labels > 0) & (labels != VOID)).nonzero() if share is not None else labels.new_empty(0)
+    if share is None or not len(places):
+        return (slice(None),) * labels.ndim
+    low, high = places.amin(dim=0), places.amax(dim=0) + 1
+    beyond = ((high - low) * share).ceil().long()
+    # A slice may end beyond its axis.
+    return tuple(map(slice, (low - beyond).clamp_min(0).tolist(), (high + beyond).tolist()))
+
+
 def resized(labels: Tensor, size: tuple[int, ...]) -> Tensor:
     """int64 (B, *spatial) to (B, *size), by nearest neighbour."""
     if labels.shape[1:] == size:

@@ -24,7 +24,7 @@ from segalarm.benchmark.interfaces import VOID, Config, Context, DatasetInfo, La
 from segalarm.benchmark.loading import shuffled
 from segalarm.benchmark.training import Objective, poly, seed_everything, train
 from segalarm.methods.dimensions import CONVOLUTION, Size
-from segalarm.methods.labels import one_hot, resized
+from segalarm.methods.labels import around, one_hot, resized
 from torch import Tensor, nn
 
 WEIGHTS = "vae.safetensors"
@@ -222,15 +222,7 @@ def seen_map(labels: Tensor, size: Size, focus: float | None) -> Tensor:
     Args:
         focus: as in the configuration.
     """
-    where = ((labels > 0) & (labels != VOID)).nonzero() if focus is not None else labels.new_empty(0)
-    if focus is not None and len(where):
-        low, high = where.amin(dim=0), where.amax(dim=0) + 1
-        beyond = ((high - low) * focus).ceil().long()
-        for axis, (start, end, more) in enumerate(zip(low, high, beyond, strict=True)):
-            start = (start - more).clamp_min(0)
-            end = (end + more).clamp_max(labels.shape[axis])
-            labels = labels.narrow(axis, int(start), int(end - start))
-    return resized(labels[None], size)
+    return resized(labels[around(labels, focus)][None], size)
 
 
 def train_vae(config: VAEConfig, folder: Path, context: Context) -> None:

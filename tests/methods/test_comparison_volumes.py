@@ -5,11 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import Preset, Protocol, Task
+from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
 from segalarm.benchmark.metrics import dice
 from segalarm.benchmark.request import configure
 from segalarm.methods.dimensions import nearest, resized
 from segalarm.methods.direct_prediction import DirectPrediction
+from segalarm.methods.labels import around
 from segalarm.methods.synthcp import comparison
 from segalarm.methods.synthcp.comparison import Batches, ComparisonConfig, ComparisonNetwork
 from segalarm.methods.synthcp.encoders import WIDTHS, make_encoder
@@ -162,3 +163,63 @@ def test_short_trainings_start_from_the_quality_zero_and_the_published_one_at_ra
         config = method(DirectPrediction).config.comparison.model_copy(update={"zero_start": zero_start})
         layer = comparison.make_network(info, config, True, 0).regress
         assert bool(layer.weight.any()) is not zero_start
+
+
+def placed(item, shape, corner):
+    """The item's volume in the middle of a larger one that is background, and surely so."""
+    box = tuple(slice(start, start + length) for start, length in zip(corner, SHAPE, strict=True))
+    image = np.full((1, *shape), 5, np.float32)
+    image[0][box] = item.view.image[0]
+    probabilities = torch.zeros(3, *shape)
+    probabilities[0] = 1
+    probabilities[:, *box] = item.prediction.probabilities
+    confidence, labels = probabilities.max(dim=0)
+    return Item(View("k", image), Prediction(labels, confidence, None, probabilities)), box
+
+
+def test_a_network_that_focuses_looks_at_the_foreground_wherever_it_is():
+    torch.manual_seed(0)
+    config = SMALL.model_copy(update={"focus": 0.0})
+    network = ComparisonNetwork(3, config, ndim=3, channels=1).eval()
+    item = items()[2]
+    found = []
+    for corner in ((0, 0, 0), (9, 3, 20)):
+        larger, box = placed(item, (24, 30, 40), corner)
+        made = torch.full((1, 24, 30, 40), 77, dtype=torch.uint8)
+        made[:, *box] = (255 * torch.from_numpy(item.view.image)).to(torch.uint8)
+        quality, confidence = comparison.compare(network, config, larger, made, "cpu")
+        inside = around(item.prediction.labels, 0.0)
+        outside = torch.ones(SHAPE, dtype=torch.bool)
+        outside[inside] = False
+        assert torch.equal(confidence[box][outside], larger.prediction.confidence[box][outside])
+        assert confidence.shape == (24, 30, 40)
+        found.append((quality, confidence[box]))
+    torch.testing.assert_close(found[0], found[1])
+    assert not torch.equal(found[0][1][inside], item.prediction.confidence[inside])
+
+
+def test_a_batch_holds_what_such_a_network_looks_at():
+    config = SMALL.model_copy(update={"focus": 0.25, "size": None, "batch_size": 1})
+    pairs = [Blobs()[3]]
+    made = [(255 * pairs[0].sample.image).astype(np.uint8)]
+    batch = Batches(pairs, made, config, 3, 0)(0)
+    labels = pairs[0].prediction.labels
+    where = around(labels, 0.25)
+    wrong = labels.numpy() != pairs[0].sample.truth.label
+    assert batch["wrong"].shape[1:] == labels[where].shape != labels.shape
+    assert wrong[where].any()
+    np.testing.assert_array_equal(batch["wrong"][0], wrong[where])
+    np.testing.assert_allclose(batch["confidence"][0], pairs[0].prediction.confidence[where])
+    # x̂ is x here, but for its 8 bits.
+    np.testing.assert_allclose(batch["synthesized"], batch["image"], atol=0.05)
+    whole = Batches(pairs, made, SMALL.model_copy(update={"batch_size": 1}), 3, 0)(0)
+    np.testing.assert_array_equal(batch["iou"], whole["iou"])
+
+
+def test_nothing_predicted_leaves_nothing_to_focus_on():
+    labels = torch.zeros(4, 5, 6, dtype=torch.int64)
+    assert labels[around(labels, 0.25)].shape == (4, 5, 6)
+    labels[1, 2, 3] = 1
+    assert labels[around(labels, 0.25)].shape == (3, 3, 3)
+    assert labels[around(labels, 0.0)].shape == (1, 1, 1)
+    assert labels[around(labels, None)].shape == (4, 5, 6)
