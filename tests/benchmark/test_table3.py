@@ -13,7 +13,8 @@ FOLDER = Path(__file__).parents[2] / "results" / "records"
 
 @pytest.fixture(scope="module")
 def records():
-    return [r for r in read_records(FOLDER) if r.identity.dataset == "streethazards"]
+    found = [r for r in read_records(FOLDER) if r.identity.dataset == "streethazards"]
+    return [r for r in found if r.identity.seed == 0]
 
 
 def published(record):
@@ -23,7 +24,9 @@ def published(record):
 
 @pytest.fixture(scope="module")
 def synthcp(records):
-    return next(r for r in records if r.identity.method_config.get("t") == 0.999 and published(r))
+    """Without what tables say of it below: each test adds its own."""
+    found = next(r for r in records if r.identity.method_config.get("t") == 0.999 and published(r))
+    return found.model_copy(update={"extra": {}})
 
 
 def rows(text, *words):
