@@ -121,18 +121,11 @@ PAPER: Mapping[str, Any] = {
 }
 """Where the text differs from the published code."""
 FOCUS = 0.25
-"""As of the VAE of label maps."""
+"""In volumes, as of the VAE of label maps."""
 VOLUMES: Mapping[Preset, Mapping[str, Any]] = {
-    Preset.FULL: {"encoder": RESNET18, "size": 128, "focus": FOCUS},
-    Preset.SMALL: {
-        "encoder": SMALL,
-        "size": 40,
-        "focus": FOCUS,
-        "steps": 600,
-        "learning_rate": 1e-3,
-        "decay": 0.9,
-    },
-    Preset.SMOKE: {"encoder": SMALL, "size": 16, "focus": FOCUS, "steps": 4, "batch_size": 2},
+    Preset.FULL: {"encoder": RESNET18, "size": 128},
+    Preset.SMALL: {"encoder": SMALL, "size": 40, "steps": 600, "learning_rate": 1e-3, "decay": 0.9},
+    Preset.SMOKE: {"encoder": SMALL, "size": 16, "steps": 4, "batch_size": 2},
 }
 """Sizes and lengths for volumes, for which nothing is published."""
 
@@ -152,7 +145,7 @@ def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[s
     text = dict(PAPER) if protocol is Protocol.PAPER else {}
     short = {} if preset is Preset.FULL else {"zero_start": True}
     if dataset.ndim == 3:
-        return {**text, **VOLUMES[preset], **short, "pretrained": False}
+        return {**text, **VOLUMES[preset], **short, "focus": FOCUS, "pretrained": False}
     if preset is Preset.FULL:
         return text
     if preset is Preset.SMOKE:
@@ -286,7 +279,7 @@ class Batches:
         inputs = prepare(image, prediction.probabilities[:, *where], size)
         if self.synthesized is not None:
             made = torch.from_numpy(self.synthesized[index].copy()) / 255
-            inputs["synthesized"] = normalised(focused(made, prediction.labels, self.config.focus), size)
+            inputs["synthesized"] = normalised(focused(made, label.shape, where), size)
         found: dict[str, Any] = {name: tensor.numpy() for name, tensor in inputs.items()}
         quality = per_class_quality(labels, label, self.classes, VOID, absent=self.config.absent)
         wrong = np.where(label == VOID, VOID, labels != label).astype(np.uint8)
@@ -301,9 +294,11 @@ def prepare(image: Tensor, probabilities: Tensor, size: Size) -> dict[str, Tenso
     return {"image": normalised(image, size), "probabilities": resized(probabilities, size)}
 
 
-def focused(made: Tensor, labels: Tensor, focus: float | None) -> Tensor:
-    """What the network looks at of x̂, float32 (C, *size), by the prediction's labels, int64 (*spatial)."""
-    return made if focus is None else resized(made, labels.shape)[:, *around(labels, focus)]
+def focused(made: Tensor, shape: Size, where: tuple[slice, ...]) -> Tensor:
+    """What the network looks at of x̂, float32 (C, *size): a box `where` of the image's `shape`, or all."""
+    if all(part == slice(None) for part in where):
+        return made
+    return resized(made, shape)[:, *where]
 
 
 def normalised(image: Tensor, size: Size) -> Tensor:
@@ -471,7 +466,7 @@ def compare(
     seen = prepare(image, prediction.probabilities[:, *where], size)
     other = None
     if synthesized is not None:
-        made = focused(synthesized.float() / 255, prediction.labels, config.focus)
+        made = focused(synthesized.float() / 255, prediction.labels.shape, where)
         other = normalised(made, size)[None]
     iou, logit = network(seen["probabilities"][None], seen["image"][None], other)
     confidence = prediction.confidence.float().clone()

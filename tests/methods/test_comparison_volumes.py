@@ -133,7 +133,7 @@ def test_direct_prediction_learns_what_bad_volumes_look_like(tmp_path):
     pairs = [Blobs()[index] for index in range(8)]
     actual = [dice(pair.prediction.labels, pair.sample.truth.label, 1) for pair in pairs]
     predicted = [scores.quality[1] for scores in alarm.score(items(), run)]
-    assert np.corrcoef(actual, predicted)[0, 1] > 0.7
+    assert np.corrcoef(actual, predicted)[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("preset", Preset)
