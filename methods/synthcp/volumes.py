@@ -78,7 +78,8 @@ def slide(synthesize: Callable[[Tensor], Tensor], labels: Tensor, size: Size) ->
             return synthesize(patch)
         if first not in uniform:
             uniform[first] = synthesize(patch)
-        return uniform[first]
+        # MONAI multiplies what it gets by its weights in place.
+        return uniform[first].clone()
 
     found: Tensor = sliding_window("synthesizing volumes")(
         labels[None, None].float(), size, 1, window, overlap=OVERLAP, mode="gaussian", cval=VOID

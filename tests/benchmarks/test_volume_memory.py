@@ -29,11 +29,18 @@ NOT_HERE = {
     "ah-net": {"msp-crf", "tcp", "mcdropout", "jungo", "kwon"},
 }
 """Methods that have no meaning in volumes, or need a dropout that the segmenter has not."""
-STEPS = (
+SHORT = (
     "direct-prediction.comparison.steps",
     "synthcp.comparison.steps",
     "synthcp.cgan.steps",
     "vae-alarm.vae.steps",
+    "synthcp-vae.synthcp.comparison.steps",
+    "synthcp-vae.synthcp.cgan.steps",
+    "synthcp-vae.vae_alarm.vae.steps",
+    "ae.steps",
+    "mcdropout.passes",
+    "jungo.passes",
+    "kwon.passes",
 )
 ALONE = """
 import sys
@@ -93,7 +100,7 @@ def test_a_large_volume_passes_through_every_method(folder):
     words = ["run", "--method", "all", "--dataset", "msd-pancreas", "--data", folder / "tree"]
     words += ["--task", "image-failure,pixel-failure", "--variant", "large", "--preset", PRESET]
     words += ["--workspace", folder / "workspace", "--segmenter", SEGMENTER, "--set", f"{SEGMENTER}.steps=2"]
-    words += [word for key in STEPS for word in ("--set", f"{key}=2")] + ["--set", "mcdropout.passes=2"]
+    words += [word for key in SHORT for word in ("--set", f"{key}=2")]
     largest, seconds = watched([sys.executable, "-m", "segalarm.cli", *map(str, words)], folder / "run")
     status = {r.identity.method: r.status for r in read_records(folder / "workspace" / "records")}
     assert {name for name, found in status.items() if found == "skipped"} == NOT_HERE[SEGMENTER]

@@ -76,8 +76,9 @@ def test_a_window_of_one_label_is_synthesized_once():
     labels = torch.zeros(40, 40, 40, dtype=torch.int64)
     labels[0, 0, 0] = 1
     asked = []
-    slide(lambda seen: asked.append(seen) or torch.zeros(1, 1, 8, 8, 8), labels, (8, 8, 8))
+    found = slide(lambda seen: asked.append(seen) or torch.full((1, 1, 8, 8, 8), 0.8), labels, (8, 8, 8))
     assert len(asked) == 2
+    torch.testing.assert_close(found, torch.full((1, 40, 40, 40), 0.8))
 
 
 def test_around_a_volume_smaller_than_a_window_is_void():
