@@ -77,7 +77,7 @@ class TCP(Method):
             return text
         if preset is Preset.SMOKE:
             return {**text, "steps": 4, "batch_size": 2}
-        return {**text, "steps": 150 if dataset.name.endswith("-mini") else 300, "learning_rate": 1e-3}
+        return {**text, "steps": 150 if dataset.name.endswith("-mini") else 300, "learning_rate": 1e-4}
 
     def needs(self) -> Needs:
         """What the branch reads."""
