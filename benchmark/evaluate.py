@@ -177,7 +177,7 @@ class AnomalyEvaluator(Evaluator):
         found.facts["components"] = {
             "threshold": report.threshold,
             "pixel_F1": report.pixel_f1,
-            "threshold_from": "the best F1 of all test pixels",
+            "threshold_from": "the best F1 of all test pixels, among at most 254 candidates",
         }
         return found
 

@@ -107,7 +107,7 @@ def find_maps(path: Path, dataset: str, keys: Sequence[str]) -> Maps:
     if not path.is_dir():
         what = "is a file" if path.exists() else "is missing"
         raise BenchError(f"--scores {path} {what}: expected a folder {LAYOUT}")
-    folder = _folder(path, dataset)
+    folder = _folder(path, dataset).absolute()
     found = {file.relative_to(folder).as_posix().removesuffix(SUFFIX): file for file in _files(folder)}
     if not found:
         raise BenchError(f"--scores {path}: no {SUFFIX} file in {folder}; expected {LAYOUT}")

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     Config,
@@ -28,15 +28,30 @@ from segalarm.benchmark.interfaces import (
     Task,
 )
 from segalarm.methods.dense_crf import refined
+from segalarm.methods.mean_field import NARROWEST, blurred
 
 
 class MSPCRFConfig(Config):
-    """Hyper-parameters, see `refined`."""
+    """Hyper-parameters, see `refined`.
+
+    Attributes:
+        by: the package as published, on processor cores, or `blurred` on the device of the run.
+    """
 
     iterations: int = Field(100, ge=1)
     spatial: float = Field(10.0, gt=0)
     channel: float = Field(13.0, gt=0)
     compatibility: float = Field(10.0, ge=0)
+    by: Literal["pydensecrf", "torch"] = "pydensecrf"
+
+    @model_validator(mode="after")
+    def _is_blur(self) -> MSPCRFConfig:
+        if self.by == "torch" and self.channel < NARROWEST:
+            raise ValueError(
+                f"by=torch leaves channel out, which makes no difference from {NARROWEST:g} on; for "
+                f"{self.channel:g} use by=pydensecrf"
+            )
+        return self
 
 
 class MSPCRF(Method):
@@ -62,28 +77,31 @@ class MSPCRF(Method):
         """The CRF is of images, and an extra that is built from source."""
         if dataset.ndim != 2:
             return "msp-crf is published for images: its CRF (DenseCRF2D) and its kernel are of two axes"
-        if importlib.util.find_spec("pydensecrf") is None:
+        if self.config.by == "pydensecrf" and importlib.util.find_spec("pydensecrf") is None:
             return (
                 "msp-crf needs pydensecrf2, which is not installed: pip install 'segalarm[crf]' (it is built "
-                "from source and needs a C++ compiler)"
+                "from source and needs a C++ compiler), or --set msp-crf.by=torch"
             )
         return None
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Refine the images of a batch at once, a process each.
+        """Refine the images of a batch: at once, a process each, or one after another on the device.
 
         Raises:
             BenchError: a process was killed.
         """
+        key = ("msp-crf", str(self.config))
+        if self.config.by == "torch":
+            return [Scores(pixel=doubt(item.memo.get(key, partial(self._blurred, item)))) for item in batch]
         if self._pool is None:
             # Fresh processes: one that is forked from a program with torch's threads may hang.
             start = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(os.cpu_count(), mp_context=start)
-        key = ("msp-crf", str(self.config))
         try:
             # All at once; both tasks read one map.
-            begun = [item.memo.get(key, partial(self._begin, item, self._pool)) for item in batch]
-            return [Scores(pixel=doubt(refining.result())) for refining in begun]
+            begun = [item.memo.get((*key, "begun"), partial(self._begin, item, self._pool)) for item in batch]
+            found = [item.memo.get(key, one.result) for item, one in zip(batch, begun, strict=True)]
+            return [Scores(pixel=doubt(probabilities)) for probabilities in found]
         except BrokenProcessPool as error:
             raise BenchError(
                 "msp-crf: a process of the CRF was killed, probably for want of memory: use smaller images"
@@ -91,7 +109,17 @@ class MSPCRF(Method):
 
     def _begin(self, item: Item, pool: ProcessPoolExecutor) -> Future[Float32]:
         assert item.prediction.probabilities is not None
-        return pool.submit(refined, item.prediction.probabilities.cpu().numpy(), **self.config.model_dump())
+        options = self.config.model_dump(exclude={"by"})
+        return pool.submit(refined, item.prediction.probabilities.cpu().numpy(), **options)
+
+    def _blurred(self, item: Item) -> Float32:
+        assert item.prediction.probabilities is not None
+        config = self.config
+        found = blurred(
+            item.prediction.probabilities, config.iterations, config.spatial, config.compatibility
+        )
+        values: Float32 = found.cpu().numpy()
+        return values
 
 
 def doubt(probabilities: Float32) -> Float32:

@@ -130,6 +130,15 @@ def test_other_maps_of_one_name_are_another_record(maps, tree, workspace, tmp_pa
     assert len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("folder", [".", "streethazards"])
+def test_maps_of_the_working_folder_are_named_by_it(copy, folder, tree, workspace, tmp_path, monkeypatch):
+    monkeypatch.chdir(copy)
+    records = tmp_path / "records"
+    result = score(folder, tree, workspace, "--records", records)
+    assert result.exit_code == 0, result.output
+    assert read(records, "mine")["identity"]["method"] == "mine"
+
+
 def test_half_precision_is_read_too(copy, tree, workspace):
     for file in copy.rglob("*.hdf5"):
         change(file, lambda value: value.astype(np.float16))

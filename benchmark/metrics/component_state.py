@@ -19,6 +19,8 @@ from .keys import add_key
 LEVELS = 254
 SEEN = 1 << 22
 """Pixels that are looked at before candidate thresholds are fixed."""
+BEYOND = np.geomspace(1 / 16, 64, 20)
+"""Distances of further candidates from these pixels' scores, on both sides, in units of their range."""
 REARMOST = 1e-5
 """The smallest share of normal pixels above a candidate threshold, among the pixels that were looked at."""
 
@@ -43,8 +45,9 @@ class ComponentState:
     """Collects score maps of a data set, image by image; memory does not grow with their number.
 
     Candidate thresholds are scores of the first 2^22 pixels: quantiles of anomalous ones, and of normal ones
-    ever closer to the top, so that from one to the next hits fall by about 1/127 and false alarms by a
-    tenth. They are rounded to 15 bits of the mantissa, which makes a map's bytes a look-up.
+    ever closer to the top, so that from one to the next hits fall by about 1/106 and false alarms by a ninth;
+    and a few beyond them all, should later images score otherwise. They are rounded to 15 bits of the
+    mantissa, which makes a map's bytes a look-up.
 
     Args:
         folder: where the temporary file goes, one byte and a bit a pixel; it is gone when the state is. None:
@@ -137,12 +140,12 @@ class ComponentState:
 
 
 def candidates(positive: Floats, negative: Floats) -> Floats:
-    """Ascending scores, at most `LEVELS`, that thresholds are chosen from; the lowest score is one.
+    """Ascending scores, at most `LEVELS`, that thresholds are chosen from; the lowest of either part is one.
 
     Args:
         positive, negative: float32 (n,), scores of anomalous and of normal pixels.
     """
-    half = LEVELS // 2 - 1
+    half = LEVELS // 2 - 1 - len(BEYOND)
     chosen = [np.array([part.min()]) for part in (positive, negative) if part.size]
     if positive.size:
         ranks = np.linspace(0, positive.size - 1, half).astype(np.intp)
@@ -151,7 +154,14 @@ def candidates(positive: Floats, negative: Floats) -> Floats:
         above = np.geomspace(REARMOST, 1, half) * negative.size
         ranks = negative.size - np.clip(np.ceil(above).astype(np.intp), 1, negative.size)
         chosen.append(np.sort(negative)[ranks])
-    return np.unique(_rounded(np.concatenate(chosen))) if chosen else np.zeros(0, np.float32)
+    found = np.concatenate(chosen or [np.zeros(0, np.float32)])
+    finite = found[np.isfinite(found)].astype(np.float64)
+    if finite.size:
+        distances = np.ptp(finite) * BEYOND
+        chosen += [finite.min() - distances, finite.max() + distances]
+        with np.errstate(over="ignore"):
+            found = np.concatenate(chosen).astype(np.float32)
+    return np.unique(_rounded(found))
 
 
 class _Levels:

@@ -131,10 +131,10 @@ class SynthCP(Method):
                 f"The threshold of {config.t} is the published one, which was chosen on the test set of "
                 "StreetHazards."
             )
-        if config.fusion == "product" or config.reduce:
+        if config.fusion == "product" or config.reduce or config.layer != "decoder":
             notes.append(
-                "fusion=product and reduce were tried on every sixth test image of CamVid laid out as "
-                "StreetHazards."
+                "fusion=product, reduce and other layers than the decoder were tried on every sixth test "
+                "image of CamVid laid out as StreetHazards."
             )
         return notes
 

@@ -151,6 +151,19 @@ def test_anomalies_are_scored_as_components_too_at_a_threshold_that_the_record_n
     assert found.facts["components"]["pixel_F1"] == 1
 
 
+@pytest.mark.parametrize("task", [Task.ANOMALY, Task.PIXEL_FAILURE])
+def test_scores_that_are_all_equal_are_refused(task):
+    anomaly = np.zeros((20, 30), bool)
+    anomaly[5:10, 5:15] = True
+    truth = Truth(np.where(anomaly, 1, 0), anomaly, np.ones_like(anomaly))
+    evaluator = make_evaluator(task, THREE, Protocol.OFFICIAL)
+    for key in "ab":
+        made = Sample(key, lambda: np.zeros((3, 20, 30), np.float32), lambda: truth)
+        evaluator.update(made, np.zeros((20, 30), np.int64), Scores(pixel=np.full((20, 30), 0.5, np.float32)))
+    with pytest.raises(BenchError, match=r"all scores are 0\.5.*nothing is ranked"):
+        evaluator.result()
+
+
 def test_a_full_disk_is_named(tmp_path):
     anomaly = np.array([[True, False]])
     truth = Truth(np.zeros((1, 2), np.int64), anomaly, np.ones_like(anomaly))

@@ -141,7 +141,9 @@ def test_costs_of_several_seeds_are_averaged_and_a_shared_pass_is_named(synthcp)
     assert "an unknown number of runs" in older
 
 
-@pytest.mark.parametrize("change", [{"fusion": "product"}, {"reduce": True}, {"gate_with": "knn"}])
+@pytest.mark.parametrize(
+    "change", [{"fusion": "product"}, {"reduce": True}, {"gate_with": "knn"}, {"layer": "backbone.blocks.4"}]
+)
 def test_what_was_not_published_is_never_in_the_published_row(synthcp, change):
     config = {**synthcp.identity.method_config, **change}
     identity = synthcp.identity.model_copy(update={"method_config": config})

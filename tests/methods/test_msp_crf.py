@@ -6,12 +6,14 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
 from segalarm.benchmark.request import configure
 from segalarm.datasets.msd import Pancreas
 from segalarm.datasets.streethazards import StreetHazards
 from segalarm.methods.dense_crf import SMALLEST, refined
+from segalarm.methods.mean_field import blurred
 from segalarm.methods.msp_crf import MSPCRF, MSPCRFConfig, doubt
 
 needs_crf = pytest.mark.skipif(
@@ -55,6 +57,38 @@ def test_the_crf_is_mean_field(shape, iterations):
     # The lattice approximates the kernel.
     assert np.abs(found - expected).max() < 0.03
     assert np.abs(found - expected).mean() < 0.1 * np.abs(expected - probabilities).mean()
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 12), (13, 24, 32)])
+def test_on_a_device_it_is_the_mean_field_of_the_published_kernel(shape):
+    """That the term of the probabilities is left out shows in the fourth decimal."""
+    probabilities = drawn(*shape)
+    expected = brute_force(probabilities, 100, 10.0, 13.0, 10.0)
+    found = blurred(torch.from_numpy(probabilities), 100, 10.0, 10.0).numpy()
+    assert np.abs(found - expected).max() < 1e-3
+    assert np.abs(expected - probabilities).max() > 0.1
+
+
+@needs_crf
+def test_on_a_device_it_agrees_with_the_package_as_the_lattice_does_with_the_kernel():
+    probabilities = torch.from_numpy(drawn(13, 48, 80))
+    found = blurred(probabilities, 100, 10.0, 10.0).numpy()
+    assert np.abs(found - refined(probabilities.numpy(), 100, 10.0, 13.0, 10.0)).max() < 0.03
+
+
+def test_the_method_refines_on_a_device_without_the_package(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    method = MSPCRF(MSPCRFConfig(by="torch"), Task.ANOMALY)
+    assert method.skip(StreetHazards.info) is None
+    items = [item(seed) for seed in range(2)]
+    for one, scores in zip(items, method.score(items, None), strict=True):
+        expected = brute_force(one.prediction.probabilities.numpy(), 100, 10.0, 13.0, 10.0)
+        np.testing.assert_allclose(scores.pixel, doubt(expected), atol=1e-3)
+
+
+def test_a_kernel_that_is_no_blur_is_refused_on_a_device():
+    with pytest.raises(ValidationError, match="by=pydensecrf"):
+        MSPCRFConfig(by="torch", channel=3)
 
 
 @needs_crf
@@ -117,7 +151,7 @@ def killed(*args, **options):
 
 def test_the_published_settings_are_the_default():
     config = configure(MSPCRF, "msp-crf", {}, Preset.FULL, Protocol.OFFICIAL, StreetHazards.info)
-    assert config == MSPCRFConfig(iterations=100, spatial=10, channel=13, compatibility=10)
+    assert config == MSPCRFConfig(iterations=100, spatial=10, channel=13, compatibility=10, by="pydensecrf")
 
 
 def test_in_volumes_the_reason_to_skip_is_the_crf_itself(monkeypatch):

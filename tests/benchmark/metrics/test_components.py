@@ -131,6 +131,11 @@ def images(generator, number, shape=(16, 20)):
         yield str(key), np.where(valid, score, np.nan).astype(np.float32), positive, valid
 
 
+def f1_curve(truths, scores):
+    precision, recall, thresholds = precision_recall_curve(np.concatenate(truths), np.concatenate(scores))
+    return 2 * precision * recall / (precision + recall), thresholds
+
+
 def test_the_threshold_is_that_of_the_best_f1_over_all_pixels():
     state, scores, truths = ComponentState(), [], []
     for key, score, positive, valid in images(np.random.default_rng(1), 9):
@@ -138,8 +143,7 @@ def test_the_threshold_is_that_of_the_best_f1_over_all_pixels():
         scores.append(score[valid])
         truths.append(positive[valid])
     report = state.compute()
-    precision, recall, thresholds = precision_recall_curve(np.concatenate(truths), np.concatenate(scores))
-    f1 = 2 * precision * recall / (precision + recall)
+    f1, thresholds = f1_curve(truths, scores)
     assert report.pixel_f1 <= f1.max() + 1e-12
     assert report.pixel_f1 > f1.max() - 0.01
     assert report.threshold == pytest.approx(thresholds[np.argmax(f1)], abs=0.1)
@@ -160,6 +164,20 @@ def test_images_that_come_after_the_thresholds_are_fixed_count_alike(any_size, m
     flagged = sum((valid & (score >= report.threshold)).sum() for score, _, valid in found)
     total = sum(truth.sum() for _, truth, _ in found)
     assert report.pixel_f1 == pytest.approx(2 * hits / (flagged + total))
+
+
+@pytest.mark.parametrize("later", [8.0, -8.0])
+def test_later_images_may_score_beyond_those_that_fixed_the_thresholds(monkeypatch, later):
+    """Anomalies of later images lie 8 above their normal pixels, and all far from the first images'."""
+    monkeypatch.setattr(states, "SEEN", 600)
+    generator, state, scores, truths = np.random.default_rng(4), ComponentState(), [], []
+    for number in range(20):
+        for key, score, positive, valid in images(generator, 3):
+            made = score if number == 0 else score / 2 + later + later * (positive == (later > 0))
+            state.update(f"{number} {key}", made.astype(np.float32), positive, valid)
+            scores.append(made[valid])
+            truths.append(positive[valid])
+    assert state.compute().pixel_f1 > f1_curve(truths, scores)[0].max() - 0.01
 
 
 @pytest.mark.parametrize("sign", [1, -1])
