@@ -1,6 +1,7 @@
 """Volumes through the whole pipeline: run, table, show."""
 
 import json
+import shutil
 import sys
 import types
 from collections import Counter
@@ -134,6 +135,22 @@ def test_table_2_shows_the_volumes(bench, ran):
     assert 0 <= measured["bright", "MAE"]["value"] <= 100
 
 
+def test_one_command_fills_every_row_of_table_2(bench, ran):
+    words = ("--data", bench.folder / "tree", "--segmenter", "unet3d")
+    result = bench("run", "--method", "all", *DATA, *words)
+    assert result.exit_code == 0, result.output
+    cells = json.loads(bench("table", 2, "--format", "json").output)
+    named = {c["label"] for c in cells if c["source"] == "published"} - {"VAE alarm"}
+    measured = [c for c in cells if c["source"] == "measured" and c["segmenter"] == "unet3d"]
+    assert {"Jungo et al.", "SynthCP + VAE", "VAE (our imple.)"} <= named
+    for label in named:
+        values = [
+            c["value"] for c in measured if c["label"].split(" (head")[0] == label and c["metric"] == "MAE"
+        ]
+        assert values, label
+        assert all(0 <= value <= 100 for value in values), label
+
+
 def test_structures_have_rows_of_their_own(bench, ran):
     cells = json.loads(bench("table", 2, "--format", "json", "--per-class").output)
     assert {cell["class"] for cell in cells} == {"pancreas", "tumour"}
@@ -150,6 +167,19 @@ def test_pictures_of_volumes_are_slices(bench, ran):
         assert sum("_guess_" in file.name for file in files) == kinds.count("scatter")
         for file in files:
             assert len(np.unique(np.asarray(Image.open(file).convert("L")))) > 10
+
+
+@pytest.mark.parametrize("folder", ["imagesTr", "labelsTr"])
+def test_a_truncated_volume_is_one_error_that_names_it(bench, folder, tmp_path):
+    tree = shutil.copytree(bench.folder / "tree", tmp_path / "tree")
+    for file in sorted((tree / folder).iterdir()):
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    result = bench(
+        "run", "--method", "msp", *DATA, "--data", tree, "--segmenter", "bright", "--rerun", "always"
+    )
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    assert f"{folder}/pancreas_" in result.output
 
 
 def volume(label):

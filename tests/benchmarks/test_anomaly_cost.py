@@ -102,9 +102,12 @@ def test_what_three_frames_at_five_scales_cost(tmp_path):
         print(f"pspnet, {methods}: peak with its training {peak / 2**30:.2f} GiB")
 
 
-def test_what_the_crf_of_three_frames_costs(tmp_path):
-    pytest.importorskip("pydensecrf")
-    peak = run(tmp_path, lay_out(tmp_path / "3", 3), "msp-crf")
-    print(
-        f"msp-crf: {seconds(tmp_path)['msp-crf']:.0f} s a frame, three at once; peak {peak / 2**30:.2f} GiB"
-    )
+@pytest.mark.parametrize("by", ["pydensecrf", "torch"])
+def test_what_the_crf_of_three_frames_costs(tmp_path, by):
+    if by == "pydensecrf":
+        pytest.importorskip(by)
+    settings = (*SETTINGS, f"msp-crf.by={by}")
+    peak = run(tmp_path, lay_out(tmp_path / "3", 3), "msp-crf", settings)
+    cost = seconds(tmp_path)["msp-crf"]
+    together = "three at once" if by == "pydensecrf" else "one after another"
+    print(f"msp-crf, {by}: {cost:.0f} s a frame, {together}; peak {peak / 2**30:.2f} GiB")
