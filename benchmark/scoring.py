@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from segalarm.benchmark.errors import AbsentError, BenchError
-from segalarm.benchmark.interfaces import Item, Labels, Needs, Sample, Scores
+from segalarm.benchmark.interfaces import Context, Item, Labels, Needs, Sample, Scores
 from segalarm.benchmark.loading import load_batches, to_batch
 from segalarm.benchmark.plan import Cell, Group, groups
 from segalarm.benchmark.plugins import Registry
@@ -78,7 +78,7 @@ def scored(
 
     A cell that has raised or failed is asked no more; its last answer is the exception.
     """
-    group, info = stages.group, stages.group.data.dataset.info
+    info = stages.group.data.dataset.info
     needs = reduce(Needs.__or__, (cell.method.needs() for cell in cells), Needs())
     contexts = {id(cell): stages.scoring(cell) for cell in cells}
     # Features and volumes are too large for more than one at a time.
@@ -87,31 +87,42 @@ def scored(
     active = list(cells)
     stages.timings["predict"] = 0.0
     for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
-        peak = DevicePeak(stages.device)
-        began = time.perf_counter()
-        images = to_batch(batch, stages.device)
-        predictions = stages.predict(images, [sample.key for sample in batch], needs)
-        for prediction in predictions:
-            check_classes(prediction, group.train.dataset.info, group.network.name)
-        labels = [prediction.labels.cpu().numpy() for prediction in predictions]
-        stages.timings["predict"] += time.perf_counter() - began
-        items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
-        answers: list[list[tuple[Cell, Scores | Exception]]] = [[] for _ in batch]
         active = [cell for cell in active if cell.state == "to run"]
-        predicted = peak.read()
-        for cell in list(active):
-            peak = DevicePeak(stages.device)
-            began = time.perf_counter() + sum(item.memo.saved for item in items)
-            try:
-                found: list[Any] = cell.method.score(items, contexts[id(cell)])
-                if len(found) != len(batch):
-                    raise BenchError(f"{cell.entry.name} gave {len(found)} scores for {len(batch)} images")
-            except Exception as error:
-                active.remove(cell)
-                found = [error] * len(batch)
-            # What another method of the run has computed for it is its cost, too.
-            cell.score_seconds += time.perf_counter() + sum(item.memo.saved for item in items) - began
-            cell.device_bytes = largest(cell.device_bytes, predicted, peak.read())
-            for place, answer in zip(answers, found, strict=True):
-                place.append((cell, answer))
+        # In a function, so that nothing predicted is held while the next batch is.
+        labels, answers = _answered(stages, batch, needs, [(cell, contexts[id(cell)]) for cell in active])
+        raised = {id(cell) for cell, answer in answers[0] if isinstance(answer, Exception)}
+        active = [cell for cell in active if id(cell) not in raised]
         yield from zip(batch, labels, answers, strict=True)
+
+
+def _answered(
+    stages: Stages, batch: Sequence[Sample], needs: Needs, cells: Sequence[tuple[Cell, Context]]
+) -> tuple[list[Labels], list[list[tuple[Cell, Scores | Exception]]]]:
+    """Of each sample of a batch the segmenter's labels and every cell's answer."""
+    group = stages.group
+    peak = DevicePeak(stages.device)
+    began = time.perf_counter()
+    images = to_batch(batch, stages.device)
+    predictions = stages.predict(images, [sample.key for sample in batch], needs)
+    for prediction in predictions:
+        check_classes(prediction, group.train.dataset.info, group.network.name)
+    labels = [prediction.labels.cpu().numpy() for prediction in predictions]
+    stages.timings["predict"] += time.perf_counter() - began
+    items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
+    answers: list[list[tuple[Cell, Scores | Exception]]] = [[] for _ in batch]
+    predicted = peak.read()
+    for cell, context in cells:
+        peak = DevicePeak(stages.device)
+        began = time.perf_counter() + sum(item.memo.saved for item in items)
+        try:
+            found: list[Any] = cell.method.score(items, context)
+            if len(found) != len(batch):
+                raise BenchError(f"{cell.entry.name} gave {len(found)} scores for {len(batch)} images")
+        except Exception as error:
+            found = [error] * len(batch)
+        # What another method of the run has computed for it is its cost, too.
+        cell.score_seconds += time.perf_counter() + sum(item.memo.saved for item in items) - began
+        cell.device_bytes = largest(cell.device_bytes, predicted, peak.read())
+        for place, answer in zip(answers, found, strict=True):
+            place.append((cell, answer))
+    return labels, answers

@@ -24,18 +24,30 @@ def watched(command, output):
 
 
 def tree_bytes(root):
-    """Memory of a process and its children, pages that they share counted once."""
+    """The most memory of a process and its children since the last call, pages that they share counted once.
+
+    The kernel keeps each process's peak, so that none falls between two calls. The peaks of several processes
+    are added as if they coincided.
+    """
     waiting, total = [root], 0
     while waiting:
-        process = waiting.pop()
+        process = Path(f"/proc/{waiting.pop()}")
         try:
-            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-            children = [task.read_text() for task in Path(f"/proc/{process}/task").glob("*/children")]
-        except OSError:  # it has come to its end
+            now = _kilobytes(process / "smaps_rollup")
+            peak = _kilobytes(process / "status")["VmHWM"]
+            (process / "clear_refs").write_text("5")
+            children = [task.read_text() for task in process.glob("task/*/children")]
+        except (OSError, KeyError):  # it has come to its end
             continue
-        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
+        total += 1024 * (now["Pss"] + max(peak - now["Rss"], 0))
         waiting += [int(child) for text in children for child in text.split()]
     return total
+
+
+def _kilobytes(file):
+    """Name -> number of a file of /proc whose lines read `name: number kB`."""
+    lines = (line.split() for line in file.read_text().splitlines())
+    return {words[0][:-1]: int(words[1]) for words in lines if words[-1:] == ["kB"]}
 
 
 def bench_peak(words, output):
