@@ -575,9 +575,12 @@ class Method(ABC):
         """The files that its task depends on; by default all that its configuration names."""
         return self.config.files()
 
-    def caveats(self) -> Sequence[str]:
-        """Which of its hyper-parameters were chosen on labels of a test split, and where: a table's notes."""
-        return ()
+    def caveats(self) -> Mapping[str, str]:
+        """Which of its hyper-parameters were chosen on labels of a test split, and where: a table's notes.
+
+        Option -> note; several options may share one. An option that `--tune-on` chose anew owes nothing.
+        """
+        return {}
 
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Train on training samples with their predictions."""

@@ -198,9 +198,10 @@ def facts(cell: Cell) -> dict[str, Any]:
         found["tuning"] = cell.choice
     if cell.compared:
         found["compared"] = {"split": "test", "options": {k: list(v) for k, v in cell.compared.items()}}
-    caveats = cell.method.caveats()
+    anew = cell.identity.tuned.options if cell.identity.tuned else ()
+    caveats = [note for option, note in cell.method.caveats().items() if option not in anew]
     if caveats:
-        found["caveats"] = list(caveats)
+        found["caveats"] = list(dict.fromkeys(caveats))
     return found
 
 

@@ -5,7 +5,7 @@ The ablation of SynthCP without the synthesized image: the same network with one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class DirectPrediction(Method):
         """The softmax, the network's second input."""
         return Needs(probabilities=True)
 
-    def caveats(self) -> Sequence[str]:
+    def caveats(self) -> Mapping[str, str]:
         """Of the small presets."""
         return comparison.caveats(self.config.comparison)
 

@@ -130,14 +130,15 @@ VOLUMES: Mapping[Preset, Mapping[str, Any]] = {
 """Sizes and lengths for volumes, for which nothing is published."""
 
 
-def caveats(config: ComparisonConfig) -> tuple[str, ...]:
+def caveats(config: ComparisonConfig) -> dict[str, str]:
     """What of the small presets was found on labels of a test split."""
     if not config.zero_start:
-        return ()
-    return (
+        return {}
+    note = (
         "zero_start and the learning rate of the comparison network below the preset full were chosen on "
-        "test images of cityscapes-mini.",
+        "test images of cityscapes-mini."
     )
+    return {"comparison.zero_start": note, "comparison.learning_rate": note}
 
 
 def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:

@@ -6,7 +6,7 @@ comparison network of Eq. 5 to 8.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -120,23 +120,27 @@ class SynthCP(Method):
         """Eq. 9 has no comparison network, and needs none of the weights that one would start from."""
         return self.config.cgan.files() if self.task is Task.ANOMALY else super().files()
 
-    def caveats(self) -> Sequence[str]:
+    def caveats(self) -> Mapping[str, str]:
         """Of the threshold, as published, and of what was added here."""
         config = self.config
         if self.task is not Task.ANOMALY:
             return comparison.caveats(config.comparison)
-        notes = []
+        notes = {}
         if config.fusion == "gate" and config.t == type(config).model_fields["t"].default:
-            notes.append(
+            notes["t"] = (
                 f"The threshold of {config.t} is the published one, which was chosen on the test set of "
                 "StreetHazards."
             )
-        if config.fusion == "product" or config.reduce or config.layer != "decoder":
-            notes.append(
-                "fusion=product, reduce and other layers than the decoder were tried on every sixth test "
-                "image of CamVid laid out as StreetHazards."
-            )
-        return notes
+        added = {
+            "fusion": config.fusion == "product",
+            "reduce": config.reduce,
+            "layer": config.layer != "decoder",
+        }
+        tried = (
+            "fusion=product, reduce and other layers than the decoder were tried on every sixth test image "
+            "of CamVid laid out as StreetHazards."
+        )
+        return notes | dict.fromkeys((option for option, used in added.items() if used), tried)
 
     def needs(self) -> Needs:
         """Features of the real image for Eq. 9; probabilities for the comparison network."""

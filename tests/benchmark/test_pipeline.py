@@ -89,6 +89,9 @@ class Learner(Method):
     def fit_key(self):
         return {"on": self.config.on}
 
+    def caveats(self):
+        return {"factor": "The factor was chosen elsewhere.", "on": "Where it learns was chosen elsewhere."}
+
     def fit(self, pairs, context):
         shared = context.artifact("shared", Config(), build_shared, inputs=[pairs.key])
         seen = [
@@ -457,6 +460,7 @@ def test_an_option_is_chosen_on_held_out_data_and_the_best_alone_is_tested(go, t
     assert (how["split"], how["images"], how["metric"], how["reason"]) == ("validation", 2, "AP-Error", None)
     assert record.identity.method_config["factor"] == best
     assert "compared" not in record.extra
+    assert record.extra["caveats"] == ["Where it learns was chosen elsewhere."]
     assert msp.identity.tuned is None
 
 
