@@ -92,18 +92,17 @@ def scored(
     """
     info = stages.group.data.dataset.info
     needs = reduce(Needs.__or__, (cell.method.needs() for cell in cells), Needs())
-    contexts = {id(cell): stages.scoring(cell) for cell in cells}
     # Features and volumes are too large for more than one at a time.
     size = 1 if needs.features or needs.branch or info.ndim == 3 else BATCH
     batches: Iterable[list[Sample]] = load_batches(samples, size, stages.request.workers)
-    active = list(cells)
+    active = [(cell, stages.scoring(cell)) for cell in cells]
     stages.timings["predict"] = 0.0
     for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
-        active = [cell for cell in active if cell.state == "to run"]
+        active = [asked for asked in active if asked[0].state == "to run"]
         # In a function, so that nothing predicted is held while the next batch is.
-        labels, answers = _answered(stages, batch, needs, [(cell, contexts[id(cell)]) for cell in active])
-        raised = {id(cell) for cell, answer in answers[0] if isinstance(answer, Exception)}
-        active = [cell for cell in active if id(cell) not in raised]
+        labels, answers = _answered(stages, batch, needs, active)
+        raised = [isinstance(answer, Exception) for _, answer in answers[0]]
+        active = [asked for asked, failed in zip(active, raised, strict=True) if not failed]
         yield from zip(batch, labels, answers, strict=True)
         return_freed()
 

@@ -3,7 +3,7 @@
 pytest -m slow -s tests/benchmarks/test_anomaly_cost.py
 
 The small segmenter; training is cut to a few steps, which only saves time. Other numbers of frames:
-BENCH_FRAMES="40 100". Below some thirty frames a pass ends before it has taken all the memory that it takes.
+BENCH_FRAMES="40 100".
 """
 
 import json
