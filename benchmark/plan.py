@@ -19,13 +19,14 @@ from segalarm.benchmark.interfaces import (
     FitOn,
     Method,
     Preset,
+    Protocol,
     Sample,
     Segmenter,
     Task,
 )
 from segalarm.benchmark.loading import evenly
 from segalarm.benchmark.plugins import Entry, Registry
-from segalarm.benchmark.record import Identity, Record, Tuned
+from segalarm.benchmark.record import Identity, Record, Tuned, flat
 from segalarm.benchmark.request import Request, configure, swept
 
 LIMITS = {"train": 16, "validation": 8, "test": 8}
@@ -82,6 +83,7 @@ class Cell:
     Attributes:
         candidates: where one configuration of several is to be chosen; `method` is the first until it is.
         compared: options whose values the run compares on the test split, with these.
+        changed: options that were set to other values than the method has by itself, dotted where nested.
         choice: what was chosen and how, for the record.
     """
 
@@ -91,6 +93,7 @@ class Cell:
     code: str
     candidates: tuple[Candidate, ...] = ()
     compared: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    changed: Mapping[str, Any] = field(default_factory=dict)
     choice: dict[str, Any] | None = None
     state: str = "to run"
     """"to run", "cached", "skipped", "ok" or "failed"."""
@@ -433,12 +436,27 @@ def _cell(
         parts.append(code_hash("segalarm.benchmark.folds"))
     cell = Cell(entry, method, identity, hashlib.sha256("".join(parts).encode()).hexdigest()[:16])
     cell.candidates = candidates if tried else ()
+    cell.changed = _changed(method, entry.name, request.options.get(entry.name, {}), settings)
     reason = _no_meaning(cell, group)
     if reason is not None:
         cell.state, cell.reason = "skipped", reason
     else:
         _look_up(request, cell)
     return cell
+
+
+def _changed(
+    method: Method, name: str, given: Mapping[str, Any], settings: tuple[Preset, Protocol, DatasetInfo]
+) -> dict[str, Any]:
+    """The given options that are not at the method's own values, with what they are."""
+    if not given:
+        return {}
+    try:
+        own = flat(configure(type(method), name, {}, *settings).model_dump(mode="json"))
+    except BenchError:  # an option has no value unless one is given
+        own = {}
+    found = flat(method.config.model_dump(mode="json"))
+    return {key: found[key] for key in flat(given) if key in found and own.get(key, ...) != found[key]}
 
 
 def tried_of(

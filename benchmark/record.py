@@ -292,6 +292,14 @@ def _row(record: Record) -> dict[str, Any]:
     }
 
 
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration with nested keys joined by dots."""
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
 def _without(config: Mapping[str, Any], option: str) -> dict[str, Any]:
     """A configuration less one option, dotted where nested."""
     first, _, rest = option.partition(".")

@@ -198,6 +198,8 @@ def facts(cell: Cell) -> dict[str, Any]:
         found["tuning"] = cell.choice
     if cell.compared:
         found["compared"] = {"split": "test", "options": {k: list(v) for k, v in cell.compared.items()}}
+    if cell.changed:
+        found["changed"] = dict(cell.changed)
     anew = cell.identity.tuned.options if cell.identity.tuned else ()
     caveats = [note for option, note in cell.method.caveats().items() if option not in anew]
     if caveats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ from segalarm.benchmark.record import Record
 
 
 def choices(records: Sequence[Record]) -> tuple[str, ...]:
-    """Footnotes of a row: what was compared on test labels or is owed to them, what was chosen elsewhere."""
-    notes = [_compared(each.extra["compared"]) for each in records if each.extra.get("compared")]
+    """Footnotes of a row: what was set or chosen, what was compared on test labels or is owed to them."""
+    notes = [_changed(each.extra["changed"]) for each in records if each.extra.get("changed")]
+    notes += [_compared(each.extra["compared"]) for each in records if each.extra.get("compared")]
     for record in records:
         owed: Any = record.extra.get("caveats", ())
         notes += owed
@@ -22,6 +24,11 @@ def choices(records: Sequence[Record]) -> tuple[str, ...]:
         which = f"Seed {', '.join(map(str, seeds))}: " if len(records) > 1 else ""
         notes.append(which + text)
     return tuple(dict.fromkeys(notes))
+
+
+def _changed(found: Any) -> str:
+    values = ", ".join(f"{option}={json.dumps(value)}" for option, value in found.items())
+    return f"Set for this run, not the method's own: {values}."
 
 
 def _compared(found: Any) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from segalarm.benchmark.interfaces import Preset, Protocol, Task
-from segalarm.benchmark.record import Identity, Record
+from segalarm.benchmark.record import Identity, Record, flat
 from segalarm.benchmark.store import canonical
 from segalarm.benchmark.tables.spec import RowSpec
 
@@ -132,7 +132,7 @@ def _by_configuration(records: Sequence[Record]) -> list[tuple[Record, ...]]:
 
 def _setup(who: Identity) -> dict[str, Any]:
     """How the segmenter was configured, and a foreign checkpoint."""
-    facts = _flat(who.segmenter_config, f"{who.segmenter}.")
+    facts = flat(who.segmenter_config, f"{who.segmenter}.")
     if who.segmenter_seed is not None:
         facts["segmenter seed"] = who.segmenter_seed
     return facts | {"checkpoint": who.segmenter_checkpoint[:12] if who.segmenter_checkpoint else "none"}
@@ -152,10 +152,10 @@ def _teacher(who: Identity) -> str | None:
 def _facts(who: Identity) -> dict[str, Any]:
     """All that may differ between the configurations of one row."""
     teacher = who.train_segmenter or who.segmenter
-    facts = _flat(who.method_config, "") | _setup(who)
+    facts = flat(who.method_config) | _setup(who)
     if who.tuned is not None:
         facts |= dict.fromkeys(who.tuned.options, f"tuned on {who.tuned.split}")
-    facts |= _flat(who.train_segmenter_config or {}, f"fitted on {teacher}.")
+    facts |= flat(who.train_segmenter_config or {}, f"fitted on {teacher}.")
     if who.train_segmenter_checkpoint:
         facts[f"fitted on {teacher}.checkpoint"] = who.train_segmenter_checkpoint[:12]
     return facts | {"fitted on": teacher}
@@ -175,14 +175,3 @@ def _apart(who: Identity, keys: set[str], usual: Mapping[str, Any], row: RowSpec
 def _varying(facts: Sequence[Mapping[str, Any]]) -> set[str]:
     keys = {key for one in facts for key in one}
     return {key for key in keys if len({canonical({"": one.get(key)}) for one in facts}) > 1}
-
-
-def _flat(config: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Nested keys joined by dots."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

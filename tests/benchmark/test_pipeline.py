@@ -13,7 +13,7 @@ from segalarm.benchmark.errors import BenchError, UnknownNameError
 from segalarm.benchmark.folds import bounds
 from segalarm.benchmark.interfaces import Preset
 from segalarm.benchmark.plugins import Entry, load_registry
-from segalarm.benchmark.record import read_records
+from segalarm.benchmark.record import Record, read_records
 from segalarm.benchmark.request import Request
 from segalarm.benchmark.runner import describe, run
 from segalarm.datasets.streethazards import StreetHazards
@@ -462,6 +462,14 @@ def test_an_option_is_chosen_on_held_out_data_and_the_best_alone_is_tested(go, t
     assert "compared" not in record.extra
     assert record.extra["caveats"] == ["Where it learns was chosen elsewhere."]
     assert msp.identity.tuned is None
+
+
+def test_a_record_holds_the_options_that_are_not_at_the_methods_own_values(go):
+    options = {"learner": {"factor": 2, "on": "out-of-fold"}}
+    cells = go("learner", "msp", tasks=(Task.PIXEL_FAILURE,), options=options).cells
+    learner, msp = (Record.load(cell.record) for cell in cells)
+    assert learner.extra["changed"] == {"factor": 2.0}
+    assert "changed" not in msp.extra
 
 
 def test_held_out_data_without_anomalies_is_judged_by_errors_and_the_record_says_so(go):

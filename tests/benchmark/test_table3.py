@@ -156,6 +156,13 @@ def test_what_was_not_published_is_never_in_the_published_row(synthcp, change):
     assert f"synthcp ({key}={value})" in render(build_table(TABLE3, [variant], variant="camvid"))
 
 
+def test_what_was_set_by_hand_is_a_footnote(synthcp):
+    changed = synthcp.model_copy(update={"extra": {"changed": {"cgan.steps": 6, "weights": None}}})
+    text = render(build_table(TABLE3, [changed], variant="camvid")).split("variant camvid")[1]
+    assert "SynthCP [1]" in text
+    assert "[1] Set for this run, not the method's own: cgan.steps=6, weights=null." in text
+
+
 def test_what_a_default_owes_to_test_labels_is_a_footnote(synthcp):
     owing = synthcp.model_copy(update={"extra": {"caveats": ["The threshold was chosen there."]}})
     text = render(build_table(TABLE3, [owing], variant="camvid")).split("variant camvid")[1]
