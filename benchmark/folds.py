@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Needs, Pair, Pairs, Prediction, Sample, Segmenter
-from segalarm.benchmark.loading import Slice, load_batches, to_batch
+from segalarm.benchmark.loading import Heap, Slice, load_batches, to_batch
 
 FOLDS = 4
 INDEX = "index.json"
@@ -138,6 +138,7 @@ class LivePairs(_Pairs):
         seed: int,
     ) -> None:
         super().__init__(samples, key)
+        self._heap = Heap()
         self._segmenter_of = segmenter_of
         self._needs = needs
         self._device = device
@@ -145,6 +146,7 @@ class LivePairs(_Pairs):
 
     def _pair(self, number: int) -> Pair:
         sample = self._samples[number]
+        self._heap.passed([sample])
         segmenter = self._segmenter_of(number)
         found = segmenter.predict(to_batch([sample], self._device), [sample.key], self._needs, self._seed)
         return Pair(sample, found[0])

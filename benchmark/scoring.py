@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -20,17 +19,6 @@ from segalarm.benchmark.stages import Stages, Track, check_classes
 from segalarm.benchmark.store import Store
 
 BATCH = 4
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
-
-
-def return_freed() -> None:
-    """Give freed memory back to the system; where the C library is not glibc, nothing is done.
-
-    glibc keeps freed pieces of the heap, and with every batch more of them lie scattered: 4 MiB for each
-    frame of 720 x 1280, though nothing is held.
-    """
-    if _TRIM is not None:
-        _TRIM(0)
 
 
 class DevicePeak:
@@ -104,7 +92,6 @@ def scored(
         raised = [isinstance(answer, Exception) for _, answer in answers[0]]
         active = [asked for asked, failed in zip(active, raised, strict=True) if not failed]
         yield from zip(batch, labels, answers, strict=True)
-        return_freed()
 
 
 def _answered(
