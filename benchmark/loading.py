@@ -18,6 +18,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 TRIM_AFTER = 2**23
+"""Numbers of images: three frames of 720 x 1280, a part of a volume, some hundred small frames."""
+
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
 
 

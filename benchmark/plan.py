@@ -19,7 +19,6 @@ from segalarm.benchmark.interfaces import (
     FitOn,
     Method,
     Preset,
-    Protocol,
     Sample,
     Segmenter,
     Task,
@@ -376,7 +375,9 @@ def _group(
                 compared = {k: values for k, values in sweep.items() if k in asked or k in candidates}
                 for options in swept(given, sweep):
                     cell = _cell(request, group, found, task, options, tried)
-                    group.cells.append(replace(cell, compared=compared))
+                    changed = _changed(request, group, cell, given)
+                    changed = {key: value for key, value in changed.items() if key not in {*sweep, *tried}}
+                    group.cells.append(replace(cell, compared=compared, changed=changed))
         except BenchError as error:
             group.errors.append((f"{method} on {info.name}", error))
         except Exception as error:  # whatever a plugin raises must not stop the others
@@ -436,7 +437,6 @@ def _cell(
         parts.append(code_hash("segalarm.benchmark.folds"))
     cell = Cell(entry, method, identity, hashlib.sha256("".join(parts).encode()).hexdigest()[:16])
     cell.candidates = candidates if tried else ()
-    cell.changed = _changed(method, entry.name, request.options.get(entry.name, {}), settings)
     reason = _no_meaning(cell, group)
     if reason is not None:
         cell.state, cell.reason = "skipped", reason
@@ -445,18 +445,18 @@ def _cell(
     return cell
 
 
-def _changed(
-    method: Method, name: str, given: Mapping[str, Any], settings: tuple[Preset, Protocol, DatasetInfo]
-) -> dict[str, Any]:
+def _changed(request: Request, group: Group, cell: Cell, given: Mapping[str, Any]) -> dict[str, Any]:
     """The given options that are not at the method's own values, with what they are."""
     if not given:
         return {}
+    settings = (group.preset, request.protocol, group.train.dataset.info)
     try:
-        own = flat(configure(type(method), name, {}, *settings).model_dump(mode="json"))
+        own = flat(configure(type(cell.method), cell.entry.name, {}, *settings).model_dump(mode="json"))
     except BenchError:  # an option has no value unless one is given
         own = {}
-    found = flat(method.config.model_dump(mode="json"))
-    return {key: found[key] for key in flat(given) if key in found and own.get(key, ...) != found[key]}
+    found = flat(cell.method.config.model_dump(mode="json"))
+    named = sorted(flat(given).keys() & found.keys())
+    return {key: found[key] for key in named if own.get(key, ...) != found[key]}
 
 
 def tried_of(

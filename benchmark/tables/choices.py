@@ -27,7 +27,7 @@ def choices(records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def _changed(found: Any) -> str:
-    values = ", ".join(f"{option}={json.dumps(value)}" for option, value in found.items())
+    values = ", ".join(f"{option}={json.dumps(value, ensure_ascii=False)}" for option, value in found.items())
     return f"Set for this run, not the method's own: {values}."
 
 

@@ -470,6 +470,9 @@ def test_a_record_holds_the_options_that_are_not_at_the_methods_own_values(go):
     learner, msp = (Record.load(cell.record) for cell in cells)
     assert learner.extra["changed"] == {"factor": 2.0}
     assert "changed" not in msp.extra
+    sweep = {"learner": {"factor": (0.5, 1.5)}}
+    for cell in go("learner", tasks=(Task.PIXEL_FAILURE,), options=options, sweeps=sweep).cells:
+        assert "changed" not in Record.load(cell.record).extra
 
 
 def test_held_out_data_without_anomalies_is_judged_by_errors_and_the_record_says_so(go):
