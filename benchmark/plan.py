@@ -373,10 +373,10 @@ def _group(
                 sweep = {key: values for key, values in rows.items() if key not in given} | dict(asked)
                 sweep = {key: values for key, values in sweep.items() if key not in tried}
                 compared = {k: values for k, values in sweep.items() if k in asked or k in candidates}
+                fixed = sorted(flat(given).keys() - sweep.keys() - tried.keys())
                 for options in swept(given, sweep):
                     cell = _cell(request, group, found, task, options, tried)
-                    changed = _changed(request, group, cell, given)
-                    changed = {key: value for key, value in changed.items() if key not in {*sweep, *tried}}
+                    changed = _changed(request, group, cell, fixed)
                     group.cells.append(replace(cell, compared=compared, changed=changed))
         except BenchError as error:
             group.errors.append((f"{method} on {info.name}", error))
@@ -445,9 +445,9 @@ def _cell(
     return cell
 
 
-def _changed(request: Request, group: Group, cell: Cell, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The given options that are not at the method's own values, with what they are."""
-    if not given:
+def _changed(request: Request, group: Group, cell: Cell, options: Sequence[str]) -> dict[str, Any]:
+    """Those of the options, dotted where nested, that are not at the method's own values; what they are."""
+    if not options:
         return {}
     settings = (group.preset, request.protocol, group.train.dataset.info)
     try:
@@ -455,8 +455,7 @@ def _changed(request: Request, group: Group, cell: Cell, given: Mapping[str, Any
     except BenchError:  # an option has no value unless one is given
         own = {}
     found = flat(cell.method.config.model_dump(mode="json"))
-    named = sorted(flat(given).keys() & found.keys())
-    return {key: found[key] for key in named if own.get(key, ...) != found[key]}
+    return {key: found[key] for key in options if key in found and own.get(key, ...) != found[key]}
 
 
 def tried_of(
