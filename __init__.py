@@ -3,9 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.hookspecs import hookimpl
-from segalarm.benchmark.interfaces import (
+from .benchmark.interfaces import (
     VOID,
     Archive,
     Config,
@@ -31,9 +29,11 @@ from segalarm.benchmark.interfaces import (
     Truth,
     View,
 )
+from .benchmark.interfaces.errors import BenchError
+from .benchmark.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from segalarm.benchmark.record import load_records
+    from .benchmark.storage.record import load_records
 
 try:
     __version__ = version("segalarm")
@@ -43,7 +43,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 
 def __getattr__(name: str) -> Any:
     if name == "load_records":  # pandas takes most of a second to import
-        from segalarm.benchmark.record import load_records
+        from .benchmark.storage.record import load_records
 
         return load_records
     raise AttributeError(f"module 'segalarm' has no attribute {name!r}")

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from segalarm.benchmark.errors import BenchError, UnknownNameError
 from segalarm.benchmark.interfaces import Preset, Protocol, Task
-from segalarm.benchmark.plugins import KINDS, collision, load_registry
+from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
+from segalarm.benchmark.plugins.registry import KINDS, collision, load_registry
 
 if TYPE_CHECKING:
-    from segalarm.benchmark.request import Request
+    from segalarm.benchmark.run.request import Request
 
 WORKSPACE = Path.home() / ".cache" / "segalarm"
 CHECKPOINTS = "checkpoints"
@@ -114,7 +114,7 @@ def named(values: tuple[str, ...]) -> dict[str, str]:
 def read_defaults(context: click.Context, file: Path | None) -> Path | None:
     """Let the table [run] of a TOML file stand in for options that are not given."""
     if file is not None:
-        from segalarm.benchmark.request import read_toml
+        from segalarm.benchmark.run.request import read_toml
 
         table = read_toml(file).get("run", {})
         if not isinstance(table, dict):
@@ -217,7 +217,7 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def make_request(options: dict[str, Any]) -> Request:
     """What the options of `run_options` ask for."""
-    from segalarm.benchmark.request import Request, parse_options, parse_sweeps
+    from segalarm.benchmark.run.request import Request, parse_options, parse_sweeps
 
     workspace = options["workspace"] or home()
     try:
@@ -279,14 +279,14 @@ def registered(workspace: Path, checkpoint: Path | None) -> Path | None:
 def run(**options: Any) -> None:
     """Run methods on data sets."""
     request = make_request(options)
-    from segalarm.benchmark.runner import describe
-    from segalarm.benchmark.runner import run as run_request
+    from segalarm.benchmark.run.runner import describe
+    from segalarm.benchmark.run.runner import run as run_request
 
     registry = load_registry()
     if options["dry_run"]:
         outcome = describe(request, registry, click.echo)
     else:
-        from segalarm.benchmark.progress import track
+        from segalarm.benchmark.commands.progress import track
 
         outcome = run_request(request, registry, track, click.echo)
     for cell in outcome.cells:
@@ -324,7 +324,7 @@ def import_checkpoint(
     NETWORK is one of the reference implementation's (an unknown name lists them), or a segmenter or config of
     mmsegmentation. No code in FILES is run.
     """
-    from segalarm.benchmark.importing import import_checkpoint as convert
+    from segalarm.benchmark.commands.import_checkpoint import import_checkpoint as convert
 
     name = Path(network).name.removesuffix(".py")
     file = out or (workspace or home()) / CHECKPOINTS / f"{name}.safetensors"
@@ -350,8 +350,8 @@ def show(samples: tuple[str, ...], curves: bool, out: Path, **options: Any) -> N
     For image-failure, a scatter of predicted against actual quality of each class over the test split.
     """
     request = make_request(options)
-    from segalarm.benchmark.progress import track
-    from segalarm.benchmark.show import show as draw
+    from segalarm.benchmark.commands.progress import track
+    from segalarm.benchmark.figures.sample_panels import show as draw
 
     for file in draw(request, load_registry(), samples, out, track, click.echo, curves):
         click.echo(str(file))
@@ -368,8 +368,8 @@ def show(samples: tuple[str, ...], curves: bool, out: Path, **options: Any) -> N
 def export(layout: str, out: Path, **options: Any) -> None:
     """Write anomaly score maps of the test split for other tools, HDF5 files in anomaly_p/METHOD/DATASET."""
     request = make_request(options)
-    from segalarm.benchmark.outside import export as write
-    from segalarm.benchmark.progress import track
+    from segalarm.benchmark.commands.progress import track
+    from segalarm.benchmark.score_maps.exchange import export as write
 
     for folder in write(request, load_registry(), out, track, click.echo):
         click.echo(str(folder))
@@ -401,8 +401,8 @@ def export(layout: str, out: Path, **options: Any) -> None:
 )
 def score(scores: Path, name: str | None, **options: Any) -> None:
     """Judge anomaly score maps that were made elsewhere; leaves a record that tables show like any other."""
-    from segalarm.benchmark.outside import score as judge
-    from segalarm.benchmark.progress import track
+    from segalarm.benchmark.commands.progress import track
+    from segalarm.benchmark.score_maps.exchange import score as judge
     from tabulate import tabulate
 
     absent = dict.fromkeys(("train_segmenter", "task", "segmenter_seed", "config"))
@@ -445,10 +445,10 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
 
     The table "matrix" says which methods were run on which data sets, and why others were not.
     """
-    from segalarm.benchmark.data import needed
-    from segalarm.benchmark.record import read_records
-    from segalarm.benchmark.table import build_table, render
-    from segalarm.benchmark.tables.matrix import build_matrix
+    from segalarm.benchmark.data.folders import needed
+    from segalarm.benchmark.storage.record import read_records
+    from segalarm.results.tables.build import build_table, render
+    from segalarm.results.tables.matrix import build_matrix
 
     if chosen["cost"] and chosen["per_class"]:
         raise click.UsageError("--cost and --per-class are different tables: ask for one of them")
@@ -480,8 +480,8 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
 @click.option("--fetch", is_flag=True, help="Download what has an open address, into --data.")
 def data(name: str | None, data: tuple[str, ...], workspace: Path | None, fetch: bool) -> None:
     """Show where data sets come from, and what of them is present and valid."""
-    from segalarm.benchmark.data import fetch as download
-    from segalarm.benchmark.data import locate, status
+    from segalarm.benchmark.data.folders import fetch as download
+    from segalarm.benchmark.data.folders import locate, status
 
     registry = load_registry()
     places = folders(data)
@@ -525,7 +525,7 @@ def check(name: str) -> None:
     """Check that a method, data set or segmenter does what its interface says."""
     import tempfile
 
-    from segalarm.benchmark.checks import NonconformingError, checks
+    from segalarm.benchmark.conformance.checks import NonconformingError, checks
 
     registry = load_registry()
     found = [kind for kind in KINDS[:3] if name in registry.names(kind)]
@@ -550,7 +550,7 @@ def check(name: str) -> None:
 @click.option("--workspace", type=click.Path(path_type=Path), help="[env: BENCH_HOME]")
 def doctor(workspace: Path | None) -> None:
     """Check versions, devices, extras, plugins and disk."""
-    from segalarm.benchmark.doctor import examine
+    from segalarm.benchmark.commands.doctor import examine
 
     sound = True
     for what, finding, fine in examine(load_registry(), workspace or home(), folders(())):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from segalarm.benchmark.hookspecs import hookimpl
-from segalarm.benchmark.interfaces import Task
+from ..benchmark.interfaces import Task
+from ..benchmark.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from segalarm.benchmark.plugins import Register
+    from ..benchmark.plugins.registry import Register
 
 _FAILURE = (Task.PIXEL_FAILURE, Task.IMAGE_FAILURE)
 _DECATHLON = (
@@ -29,48 +29,47 @@ _DECATHLON = (
 @hookimpl
 def register_datasets(register: Register) -> None:
     """Add the built-in data sets."""
-    here = "segalarm.datasets"
     register(
         "streethazards-mini",
-        f"{here}.streethazards_mini:StreetHazardsMini",
+        f"{__name__}.streethazards_mini:StreetHazardsMini",
         summary="generated street scenes with unseen objects, 184 images, no download",
         tasks=(Task.ANOMALY, *_FAILURE),
     )
     register(
         "cityscapes-mini",
-        f"{here}.cityscapes_mini:CityscapesMini",
+        f"{__name__}.cityscapes_mini:CityscapesMini",
         summary="generated street scenes with 19 classes, 160 images, no download",
         tasks=_FAILURE,
     )
     register(
         "pancreas-mini",
-        f"{here}.pancreas_mini:PancreasMini",
+        f"{__name__}.pancreas_mini:PancreasMini",
         summary="generated CT volumes with an organ and a tumour, 120 volumes, no download",
         tasks=_FAILURE,
     )
     register(
         "camvid",
-        f"{here}.camvid:CamVid",
+        f"{__name__}.camvid:CamVid",
         summary="701 real driving frames, 11 classes",
         tasks=_FAILURE,
     )
     register(
         "roadanomaly",
-        f"{here}.roadanomaly:RoadAnomaly",
+        f"{__name__}.roadanomaly:RoadAnomaly",
         summary="60 real frames with unexpected objects, test only",
         tasks=(Task.ANOMALY,),
     )
     register(
         "streethazards",
-        f"{here}.streethazards:StreetHazards",
+        f"{__name__}.streethazards:StreetHazards",
         summary="7656 simulated street scenes, unseen objects in the test towns",
         tasks=(Task.ANOMALY, *_FAILURE),
     )
     register(
         "cityscapes",
-        f"{here}.cityscapes:Cityscapes",
+        f"{__name__}.cityscapes:Cityscapes",
         summary="3475 street photographs with 19 classes",
         tasks=_FAILURE,
     )
     for name, kind, summary in _DECATHLON:
-        register(f"msd-{name}", f"{here}.msd:{kind}", summary=f"Decathlon: {summary}", tasks=_FAILURE)
+        register(f"msd-{name}", f"{__name__}.msd:{kind}", summary=f"Decathlon: {summary}", tasks=_FAILURE)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from segalarm.benchmark.interfaces import Dataset, DatasetInfo, Preset
-from segalarm.datasets import generated, scenes
-from segalarm.datasets.cityscapes import Cityscapes
+from ..benchmark.interfaces import Dataset, DatasetInfo, Preset
+from .cityscapes import Cityscapes
+from .generators import generated_dataset as generated
+from .generators import scenes
 
 RECIPE = generated.Recipe({"train": 120, "test": 40}, size=(128, 256), seed=1)
 

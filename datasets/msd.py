@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import Dataset, Sample
-from segalarm.datasets import decathlon
-from segalarm.datasets.decathlon import SPLIT_SEED, DecathlonTask, training_cases
-from segalarm.datasets.reading import Samples, list_stems, natural_key, pair
-from segalarm.datasets.volumes import SUFFIX, volume
+from ..benchmark.interfaces import Dataset, Sample
+from ..benchmark.interfaces.errors import BenchError
+from .formats import decathlon
+from .formats.decathlon import SPLIT_SEED, DecathlonTask, training_cases
+from .formats.images import Samples, list_stems, natural_key, pair
+from .formats.nifti import SUFFIX, volume
 
 
 class MSD(Dataset):
@@ -62,7 +62,7 @@ class MSD(Dataset):
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
         """Ten generated volumes (7 train, 3 test) of 24 x 32 x 36."""
-        from segalarm.datasets import organs
+        from .generators import organs
 
         organs.write(folder, organs.TOY, cls.task)
         return cls(folder)

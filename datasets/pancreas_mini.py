@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from segalarm.benchmark.interfaces import Dataset, DatasetInfo, Preset
-from segalarm.datasets import decathlon, generated, organs
-from segalarm.datasets.generated import Recipe
-from segalarm.datasets.msd import Pancreas
+from ..benchmark.interfaces import Dataset, DatasetInfo, Preset
+from .formats import decathlon
+from .generators import generated_dataset as generated
+from .generators import organs
+from .generators.generated_dataset import Recipe
+from .msd import Pancreas
 
 RECIPE = Recipe({"train": 85, "test": 35}, size=(32, 48, 48), seed=2, generator=organs.REVISION)
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import Archive, Dataset, DatasetInfo, Sample, Task
-from segalarm.datasets.reading import LabelMap, Samples, natural_key, pair, photograph
+from ..benchmark.interfaces import Archive, Dataset, DatasetInfo, Sample, Task
+from ..benchmark.interfaces.errors import BenchError
+from .formats.images import LabelMap, Samples, natural_key, pair, photograph
 
 LAYOUT = """\
 frame_list.json (a list of NAME.jpg)
@@ -101,7 +101,7 @@ class RoadAnomaly(Dataset):
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
         """Four generated scenes of 64 x 96."""
-        from segalarm.datasets import generated
+        from .generators import generated_dataset as generated
 
         generated.write_roadanomaly(folder, generated.TOY)
         return cls(folder)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import Archive, Dataset, DatasetInfo, Sample, Task
-from segalarm.datasets.reading import LabelMap, Samples, list_stems, pair, photograph
+from ..benchmark.interfaces import Archive, Dataset, DatasetInfo, Sample, Task
+from ..benchmark.interfaces.errors import BenchError
+from .formats.images import LabelMap, Samples, list_stems, pair, photograph
 
 CLASSES = (
     "unlabelled",
@@ -122,7 +122,7 @@ class StreetHazards(Dataset):
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
         """Twelve generated scenes (6 train, 2 validation, 4 test) of 64 x 96."""
-        from segalarm.datasets import generated
+        from .generators import generated_dataset as generated
 
         generated.write_streethazards(folder, generated.TOY)
         return cls(folder)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from segalarm.benchmark.interfaces import Dataset, DatasetInfo, Preset
-from segalarm.datasets import generated, scenes
-from segalarm.datasets.streethazards import StreetHazards
+from ..benchmark.interfaces import Dataset, DatasetInfo, Preset
+from .generators import generated_dataset as generated
+from .generators import scenes
+from .streethazards import StreetHazards
 
 RECIPE = generated.Recipe({"train": 120, "validation": 24, "test": 40}, size=(96, 160))
 

@@ -1,8 +1,8 @@
 """The methods that the benchmark compares, one file or folder each. Add yours to `register_methods`."""
 
-from segalarm.benchmark.hookspecs import hookimpl
-from segalarm.benchmark.interfaces import Task
-from segalarm.benchmark.plugins import Register
+from ..benchmark.interfaces import Task
+from ..benchmark.plugins.hookspecs import hookimpl
+from ..benchmark.plugins.registry import Register
 
 PIXEL = (Task.PIXEL_FAILURE, Task.ANOMALY)
 
@@ -13,14 +13,14 @@ def register_methods(register: Register) -> None:
     both = (2, 3)
     register(
         "msp",
-        "segalarm.methods.msp:MSP",
+        f"{__name__}.msp:MSP",
         summary="Maximum softmax probability",
         tasks=tuple(Task),
         ndims=both,
     )
     register(
         "entropy",
-        "segalarm.methods.entropy:Entropy",
+        f"{__name__}.entropy:Entropy",
         summary="Entropy of the softmax (image-failure needs training)",
         tasks=tuple(Task),
         trains=True,
@@ -28,7 +28,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "maxlogit",
-        "segalarm.methods.maxlogit:MaxLogit",
+        f"{__name__}.maxlogit:MaxLogit",
         summary="Maximum logit (image-failure needs training)",
         tasks=tuple(Task),
         trains=True,
@@ -36,7 +36,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "energy",
-        "segalarm.methods.energy:Energy",
+        f"{__name__}.energy:Energy",
         summary="Free energy of the logits (image-failure needs training)",
         tasks=tuple(Task),
         trains=True,
@@ -44,7 +44,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "ae",
-        "segalarm.methods.ae:AE",
+        f"{__name__}.ae:AE",
         summary="Autoencoder of training images: l1 error of what it rebuilds",
         tasks=PIXEL,
         trains=True,
@@ -52,13 +52,13 @@ def register_methods(register: Register) -> None:
     )
     register(
         "msp-crf",
-        "segalarm.methods.msp_crf:MSPCRF",
+        f"{__name__}.msp_crf.method:MSPCRF",
         summary="Maximum probability after a dense CRF on the softmax (needs the extra crf)",
         tasks=PIXEL,
     )
     register(
         "standardized-maxlogit",
-        "segalarm.methods.standardized_maxlogit:StandardizedMaxLogit",
+        f"{__name__}.standardized_maxlogit:StandardizedMaxLogit",
         summary="Maximum logit, standardised over the training pixels of its class",
         tasks=PIXEL,
         trains=True,
@@ -66,7 +66,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "mahalanobis",
-        "segalarm.methods.mahalanobis:Mahalanobis",
+        f"{__name__}.mahalanobis:Mahalanobis",
         summary="Mahalanobis distance of features to the nearest class of training",
         tasks=PIXEL,
         trains=True,
@@ -74,7 +74,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "knn",
-        "segalarm.methods.knn:KNN",
+        f"{__name__}.knn:KNN",
         summary="Distance of normalised features to their k-th nearest of training",
         tasks=PIXEL,
         trains=True,
@@ -82,7 +82,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "mcdropout",
-        "segalarm.methods.mcdropout:MCDropout",
+        f"{__name__}.mcdropout:MCDropout",
         summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",
         tasks=tuple(Task),
         trains=True,
@@ -90,7 +90,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "jungo",
-        "segalarm.methods.jungo:Jungo",
+        f"{__name__}.jungo:Jungo",
         summary="Entropy over stochastic passes; its mean over a structure for the quality (needs training)",
         tasks=tuple(Task),
         trains=True,
@@ -98,7 +98,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "kwon",
-        "segalarm.methods.kwon:Kwon",
+        f"{__name__}.kwon:Kwon",
         summary="Variance over stochastic passes; its mean over a structure for the quality (needs training)",
         tasks=tuple(Task),
         trains=True,
@@ -106,21 +106,21 @@ def register_methods(register: Register) -> None:
     )
     register(
         "tcp",
-        "segalarm.methods.tcp:TCP",
+        f"{__name__}.tcp:TCP",
         summary="True class probability, regressed by a confidence branch on the segmenter's features",
         tasks=PIXEL,
         trains=True,
     )
     register(
         "ensemble",
-        "segalarm.methods.ensemble:Ensemble",
+        f"{__name__}.ensemble:Ensemble",
         summary="Deep ensemble: uncertainty over segmenters of several seeds",
         tasks=tuple(Task),
         ndims=both,
     )
     register(
         "direct-prediction",
-        "segalarm.methods.direct_prediction:DirectPrediction",
+        f"{__name__}.direct_prediction:DirectPrediction",
         summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",
         tasks=tuple(Task),
         trains=True,
@@ -128,7 +128,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "vae-alarm",
-        "segalarm.methods.vae_alarm.method:VAEAlarm",
+        f"{__name__}.vae_alarm.method:VAEAlarm",
         summary="Quality regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
@@ -136,7 +136,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "synthcp",
-        "segalarm.methods.synthcp.method:SynthCP",
+        f"{__name__}.synthcp.method:SynthCP",
         summary="Synthesize then compare: cGAN, then feature distance or comparison network",
         tasks=tuple(Task),
         trains=True,
@@ -144,7 +144,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "synthcp-vae",
-        "segalarm.methods.synthcp_vae:SynthCPVAE",
+        f"{__name__}.synthcp_vae:SynthCPVAE",
         summary="Mean of the qualities that SynthCP and VAE alarm predict",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
@@ -152,7 +152,7 @@ def register_methods(register: Register) -> None:
     )
     register(
         "ensemble-agreement",
-        "segalarm.methods.ensemble_agreement:EnsembleAgreement",
+        f"{__name__}.ensemble_agreement:EnsembleAgreement",
         summary="Quality from how well the segmentations of an ensemble's members overlap, untrained",
         tasks=(Task.IMAGE_FAILURE,),
         ndims=both,

@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from safetensors.torch import load_file
-from segalarm.benchmark.checkpoints import save_weights
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import (
+from torch import Tensor, nn
+
+from ..benchmark.data.loading import shuffled
+from ..benchmark.interfaces import (
     Config,
     Context,
     DatasetInfo,
@@ -32,10 +33,10 @@ from segalarm.benchmark.interfaces import (
     Protocol,
     Scores,
 )
-from segalarm.benchmark.loading import shuffled
-from segalarm.benchmark.training import Objective, poly, seed_everything, train
-from segalarm.methods.dimensions import BATCH_NORM, CONVOLUTION, Size, enlarged, resized
-from torch import Tensor, nn
+from ..benchmark.interfaces.errors import BenchError
+from ..benchmark.training.loop import Objective, poly, seed_everything, train
+from ..benchmark.weights.checkpoints import save_weights
+from .building_blocks.dimensions import BATCH_NORM, CONVOLUTION, Size, enlarged, resized
 
 WEIGHTS = "autoencoder.safetensors"
 SLOPE = 0.2

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segalarm.benchmark.interfaces import (
+from torch import Tensor
+
+from ..benchmark.interfaces import (
     Config,
     Context,
     DatasetInfo,
@@ -23,9 +25,8 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
-from segalarm.methods.synthcp import comparison
-from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head
-from torch import Tensor
+from .synthcp import comparison
+from .synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head
 
 
 class DirectPredictionConfig(Config):

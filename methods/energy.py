@@ -1,9 +1,10 @@
 """Free energy (Liu et al., "Energy-based out-of-distribution detection", NeurIPS 2020, Eq. 4)."""
 
 from pydantic import Field
-from segalarm.benchmark.interfaces import Needs, Prediction
-from segalarm.methods.structures import StructureConfig, StructureRegression
 from torch import Tensor
+
+from ..benchmark.interfaces import Needs, Prediction
+from .building_blocks.structures import StructureConfig, StructureRegression
 
 
 class EnergyConfig(StructureConfig):

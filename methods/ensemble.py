@@ -7,7 +7,9 @@ from typing import Any, Literal
 
 import torch
 from pydantic import Field
-from segalarm.benchmark.interfaces import (
+from torch import Tensor
+
+from ..benchmark.interfaces import (
     Config,
     Context,
     DatasetInfo,
@@ -20,9 +22,8 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
-from segalarm.methods.mcdropout import uncertainty
-from segalarm.methods.structures import Aggregator, mean_confidence
-from torch import Tensor
+from .building_blocks.structures import Aggregator, mean_confidence
+from .mcdropout import uncertainty
 
 
 class MembersConfig(Config):

@@ -7,15 +7,11 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from segalarm.benchmark.interfaces import (
-    VOID,
-    Context,
-    Item,
-    Scores,
-)
-from segalarm.benchmark.metrics import per_class_iou
-from segalarm.methods.ensemble import OfMembers
 from torch import Tensor
+
+from ..benchmark.interfaces import VOID, Context, Item, Scores
+from ..benchmark.metrics import per_class_iou
+from .ensemble import OfMembers
 
 
 class EnsembleAgreement(OfMembers):

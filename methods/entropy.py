@@ -1,9 +1,10 @@
 """Entropy of the predicted class distribution (Shannon, in nats)."""
 
 import torch
-from segalarm.benchmark.interfaces import Needs, Prediction
-from segalarm.methods.structures import StructureRegression
 from torch import Tensor
+
+from ..benchmark.interfaces import Needs, Prediction
+from .building_blocks.structures import StructureRegression
 
 
 class Entropy(StructureRegression):

@@ -1,6 +1,6 @@
 """Uncertainty-driven sanity check (Jungo et al., 2018, arXiv:1806.03106)."""
 
-from segalarm.methods.passes import PassesRegression
+from .building_blocks.passes import PassesRegression
 
 
 class Jungo(PassesRegression):

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from pydantic import Field
-from segalarm.benchmark.interfaces import Context, DatasetInfo, Pairs, Preset, Protocol
-from segalarm.methods.features import FeatureAlarm, FeatureConfig, training_features
 from torch import Tensor
+
+from ..benchmark.interfaces import Context, DatasetInfo, Pairs, Preset, Protocol
+from .building_blocks.feature_alarm import FeatureAlarm, FeatureConfig, training_features
 
 BLOCK = 8192
 """Training patches that are compared at a time."""

@@ -1,6 +1,6 @@
 """Predictive variance (Kwon et al., Computational Statistics and Data Analysis 2020)."""
 
-from segalarm.methods.passes import PassesRegression
+from .building_blocks.passes import PassesRegression
 
 
 class Kwon(PassesRegression):

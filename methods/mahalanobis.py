@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import torch
 from pydantic import Field
-from segalarm.benchmark.interfaces import Context, Pairs
-from segalarm.methods.features import FeatureAlarm, FeatureConfig, training_features
 from torch import Tensor
+
+from ..benchmark.interfaces import Context, Pairs
+from .building_blocks.feature_alarm import FeatureAlarm, FeatureConfig, training_features
 
 TINY = 1e-12
 

@@ -1,8 +1,9 @@
 """Maximum logit (Hendrycks et al., ICML 2022, "Scaling out-of-distribution detection")."""
 
-from segalarm.benchmark.interfaces import Needs, Prediction
-from segalarm.methods.structures import StructureRegression
 from torch import Tensor
+
+from ..benchmark.interfaces import Needs, Prediction
+from .building_blocks.structures import StructureRegression
 
 
 class MaxLogit(StructureRegression):

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from segalarm.benchmark.interfaces import (
+from torch import Tensor
+
+from ..benchmark.interfaces import (
     Context,
     DatasetInfo,
     MonteCarlo,
@@ -16,11 +18,10 @@ from segalarm.benchmark.interfaces import (
     Protocol,
     Task,
 )
-from segalarm.methods import passes
-from segalarm.methods.passes import NUMBERS, PassesRegressionConfig, mean_prediction
-from segalarm.methods.regression import Array, fit_linear
-from segalarm.methods.structures import Aggregator, StructureRegression
-from torch import Tensor
+from .building_blocks import passes
+from .building_blocks.passes import NUMBERS, PassesRegressionConfig, mean_prediction
+from .building_blocks.regression import Array, fit_linear
+from .building_blocks.structures import Aggregator, StructureRegression
 
 
 class MCDropoutConfig(PassesRegressionConfig):

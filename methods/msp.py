@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from segalarm.benchmark.interfaces import Config, Context, Item, Method, Scores, Task
-from segalarm.methods.structures import Aggregator, mean_confidence
+from ..benchmark.interfaces import Config, Context, Item, Method, Scores, Task
+from .building_blocks.structures import Aggregator, mean_confidence
 
 
 class MSPConfig(Config):

@@ -10,20 +10,11 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from safetensors.torch import load_file, save_file
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import (
-    Config,
-    Context,
-    FitOn,
-    Item,
-    Method,
-    Needs,
-    Pairs,
-    Prediction,
-    Scores,
-)
-from segalarm.methods.dimensions import average_pool, convolve
 from torch import Tensor
+
+from ..benchmark.interfaces import Config, Context, FitOn, Item, Method, Needs, Pairs, Prediction, Scores
+from ..benchmark.interfaces.errors import BenchError
+from .building_blocks.dimensions import average_pool, convolve
 
 FILE = "statistics.safetensors"
 TINY = 1e-6

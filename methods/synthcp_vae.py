@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segalarm.benchmark.interfaces import (
+from ..benchmark.interfaces import (
     Config,
     Context,
     DatasetInfo,
@@ -20,8 +20,8 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
-from segalarm.methods.synthcp.method import SynthCP, SynthCPConfig
-from segalarm.methods.vae_alarm.method import VAEAlarm, VAEAlarmConfig
+from .synthcp.method import SynthCP, SynthCPConfig
+from .vae_alarm.method import VAEAlarm, VAEAlarmConfig
 
 
 class SynthCPVAEConfig(Config):

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from safetensors.torch import load_file
-from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import (
+from torch import Tensor, nn
+
+from ..benchmark.data.loading import shuffled
+from ..benchmark.interfaces import (
     VOID,
     Config,
     Context,
@@ -30,9 +31,9 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
-from segalarm.benchmark.loading import shuffled
-from segalarm.benchmark.training import Objective, seed_everything, train
-from torch import Tensor, nn
+from ..benchmark.interfaces.errors import BenchError
+from ..benchmark.training.loop import Objective, seed_everything, train
+from ..benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
 
 WEIGHTS = "branch.safetensors"
 HIDDEN = (400, 120, 64, 64)

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from segalarm.benchmark.record import read_records
+from segalarm.benchmark.storage.record import read_records
 
 ROOT = Path(__file__).parent.parent
 

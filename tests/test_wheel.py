@@ -82,5 +82,5 @@ def test_no_top_level_name_is_taken(python):
 
 
 def test_our_own_configs_are_found(python):
-    code = "from segalarm.benchmark.segmenters.network import find; print(find('lite0'))"
+    code = "from segalarm.benchmark.segmenters.mmsegmentation.network import find; print(find('lite0'))"
     assert python("-c", code).stdout.strip().endswith("configs/lite0.py")

@@ -2,26 +2,19 @@
 
 from .bootstrap import Interval, bootstrap_interval
 from .brackets import RankingValues
-from .calibration import CalibrationState, calibration_error
-from .component_state import ComponentReport, ComponentState
 from .components import ComponentMetrics, Overlaps, overlaps, summarize
-from .curves import Curve, curve
-from .evaluation import RankingReport, RankingState
+from .curve_points import Curve, curve
 from .failure import FailureMetrics, failure_metrics
 from .ordering import order
-from .overlap import (
-    ConfusionState,
-    confusion_matrix,
-    dice,
-    per_class_dice,
-    per_class_iou,
-    per_class_quality,
-)
-from .per_image import PerImageState, RankingMeans
-from .pooled import PooledExactState, PooledHistogramState, PooledRanking, PooledState
+from .overlap import ConfusionState, confusion_matrix, dice, per_class_dice, per_class_iou, per_class_quality
 from .quality import QualityMetrics, QualityTable, quality_metrics, quality_table
 from .ranking import Ranking, ranking_metrics, success_ap
 from .risk import PooledRisk, RiskValues, quality_risk, risk, risk_metrics
+from .streaming.calibration import CalibrationState, calibration_error
+from .streaming.component_state import ComponentReport, ComponentState
+from .streaming.per_image import PerImageState, RankingMeans
+from .streaming.pooled import PooledExactState, PooledHistogramState, PooledRanking, PooledState
+from .streaming.ranking_state import RankingReport, RankingState
 
 __all__ = [
     "CalibrationState",

@@ -6,7 +6,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .keys import pack_keys, unpack_keys
+from .streaming.sample_keys import pack_keys, unpack_keys
 
 _NAN = float("nan")
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 import torch
-from segalarm.benchmark.interfaces import MonteCarlo
 from torch import Tensor, nn
+
+from ..interfaces import MonteCarlo
 
 
 def stable_seed(seed: int, key: str) -> int:

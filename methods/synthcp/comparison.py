@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from safetensors.torch import load_file
-from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
-from segalarm.benchmark.encoders import IMAGENET_MEAN, IMAGENET_STD
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import (
+from torch import Tensor, nn
+
+from ...benchmark.data.loading import shuffled
+from ...benchmark.interfaces import (
     VOID,
     Config,
     Context,
@@ -33,11 +33,13 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
-from segalarm.benchmark.loading import shuffled
-from segalarm.benchmark.metrics import per_class_quality
-from segalarm.benchmark.pretrained import LITE0, RESNET18, find_weights
-from segalarm.benchmark.training import Objective, poly, seed_everything, train
-from segalarm.methods.dimensions import (
+from ...benchmark.interfaces.errors import BenchError
+from ...benchmark.metrics import per_class_quality
+from ...benchmark.segmenters.encoders import IMAGENET_MEAN, IMAGENET_STD
+from ...benchmark.training.loop import Objective, poly, seed_everything, train
+from ...benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
+from ...benchmark.weights.pretrained import LITE0, RESNET18, find_weights
+from ..building_blocks.dimensions import (
     BATCH_NORM,
     CHANNELS_LAST,
     CONVOLUTION,
@@ -48,9 +50,8 @@ from segalarm.methods.dimensions import (
     resized,
     spatial,
 )
-from segalarm.methods.labels import around
-from segalarm.methods.synthcp.encoders import SMALL, WIDTHS, Encoder, make_encoder
-from torch import Tensor, nn
+from ..building_blocks.label_maps import around
+from .comparison_encoders import SMALL, WIDTHS, Encoder, make_encoder
 
 REDUCED = 64
 """Channels of each stage's comparison."""

@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
-from segalarm.benchmark.interfaces import Features, Method, Task
-from segalarm.methods.energy import Energy
-from segalarm.methods.ensemble import Ensemble
-from segalarm.methods.entropy import Entropy
-from segalarm.methods.knn import KNN
-from segalarm.methods.mahalanobis import Mahalanobis
-from segalarm.methods.maxlogit import MaxLogit
-from segalarm.methods.mcdropout import MCDropout
-from segalarm.methods.msp_crf import MSPCRF
-from segalarm.methods.standardized_maxlogit import StandardizedMaxLogit
 from torch import Tensor
+
+from ...benchmark.interfaces import Features, Method, Task
+from ..energy import Energy
+from ..ensemble import Ensemble
+from ..entropy import Entropy
+from ..knn import KNN
+from ..mahalanobis import Mahalanobis
+from ..maxlogit import MaxLogit
+from ..mcdropout import MCDropout
+from ..msp_crf.method import MSPCRF
+from ..standardized_maxlogit import StandardizedMaxLogit
 
 Alarm = Literal[
     "msp",

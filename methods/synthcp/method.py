@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import Field, model_validator
-from segalarm.benchmark.interfaces import (
+from torch import Tensor
+
+from ...benchmark.interfaces import (
     Config,
     Context,
     DatasetInfo,
@@ -31,13 +33,12 @@ from segalarm.benchmark.interfaces import (
     Scores,
     Task,
 )
-from segalarm.methods.features import published_scales
-from segalarm.methods.synthcp import comparison, synthesis
-from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
-from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head, Images
-from segalarm.methods.synthcp.gate import Alarm, make_alarm, squeezed
-from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, cgan
-from torch import Tensor
+from ..building_blocks.feature_alarm import published_scales
+from . import comparison, synthesis
+from .anomaly import cosine_distance, enlarged, gated, product, reduced
+from .comparison import ComparisonConfig, ComparisonNetwork, Head, Images
+from .gate import Alarm, make_alarm, squeezed
+from .synthesis import SynthesisConfig, Synthesizer, cgan
 
 
 class SynthCPConfig(Config):

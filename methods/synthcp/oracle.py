@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from segalarm.benchmark.interfaces import Context, Pairs, Truth
-from segalarm.methods.synthcp.method import SynthCP
-from segalarm.methods.synthcp.synthesis import Synthesizer
 from torch import Tensor
+
+from ...benchmark.interfaces import Context, Pairs, Truth
+from .method import SynthCP
+from .synthesis import Synthesizer
 
 
 class FromTruth(SynthCP):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from segalarm.benchmark.encoders import IMAGENET_MEAN, IMAGENET_STD, lite0_encoder, vgg19_features
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.pretrained import LITE0, VGG19
 from torch import Tensor, nn
+
+from ...benchmark.interfaces.errors import BenchError
+from ...benchmark.segmenters.encoders import IMAGENET_MEAN, IMAGENET_STD, lite0_encoder, vgg19_features
+from ...benchmark.weights.pretrained import LITE0, VGG19
 
 VGG_TAPS = (1, 6, 11, 20, 29)
 """After the first ReLU of each block of VGG-19, as SPADE compares them."""

@@ -17,7 +17,10 @@ from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from segalarm.methods.dimensions import (
+from torch import Tensor, nn
+from torch.nn.utils import spectral_norm
+
+from ..building_blocks.dimensions import (
     BATCH_NORM,
     CONVOLUTION,
     INSTANCE_NORM,
@@ -26,8 +29,6 @@ from segalarm.methods.dimensions import (
     convolve,
     spatial,
 )
-from torch import Tensor, nn
-from torch.nn.utils import spectral_norm
 
 Upsampling = Literal["less", "normal", "more", "most"]
 Norm = Literal["spectral", "none"]

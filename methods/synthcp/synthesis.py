@@ -21,9 +21,10 @@ import torch.nn.functional as F
 from PIL import Image
 from pydantic import Field
 from safetensors.torch import load_file
-from segalarm.benchmark.checkpoints import load_strict, read_checkpoint, save_weights
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import (
+from torch import Tensor
+
+from ...benchmark.data.loading import shuffled
+from ...benchmark.interfaces import (
     VOID,
     Config,
     Context,
@@ -34,25 +35,17 @@ from segalarm.benchmark.interfaces import (
     Protocol,
     Sample,
 )
-from segalarm.benchmark.loading import shuffled
-from segalarm.benchmark.pretrained import LITE0, VGG19, find_weights
-from segalarm.benchmark.segmenters.patches import Patches, Sampling
-from segalarm.benchmark.training import Objective, Schedule, constant, seed_everything, train
-from segalarm.methods.dimensions import CHANNELS_LAST, Size, nearest, resized
-from segalarm.methods.labels import one_hot
-from segalarm.methods.synthcp.gan_losses import discriminator_hinge, feature_matching, generator_hinge
-from segalarm.methods.synthcp.perceptual import Perceptual
-from segalarm.methods.synthcp.spade import (
-    HIDDEN,
-    Discriminator,
-    Generator,
-    Norm,
-    SPADENorm,
-    Upsampling,
-    multiple,
-)
-from segalarm.methods.synthcp.volumes import Range, ScaledPatches, slide
-from torch import Tensor
+from ...benchmark.interfaces.errors import BenchError
+from ...benchmark.segmenters.volumetric.patches import Patches, Sampling
+from ...benchmark.training.loop import Objective, Schedule, constant, seed_everything, train
+from ...benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
+from ...benchmark.weights.pretrained import LITE0, VGG19, find_weights
+from ..building_blocks.dimensions import CHANNELS_LAST, Size, nearest, resized
+from ..building_blocks.label_maps import one_hot
+from .gan_losses import discriminator_hinge, feature_matching, generator_hinge
+from .perceptual import Perceptual
+from .spade import HIDDEN, Discriminator, Generator, Norm, SPADENorm, Upsampling, multiple
+from .volume_patches import Range, ScaledPatches, slide
 
 WEIGHTS = "generator.safetensors"
 SAMPLES = 4

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from segalarm.benchmark.interfaces import (
+
+from ...benchmark.interfaces import (
     Config,
     Context,
     DatasetInfo,
@@ -21,9 +22,9 @@ from segalarm.benchmark.interfaces import (
     Protocol,
     Scores,
 )
-from segalarm.methods.regression import Linear, fit_linear, observed
-from segalarm.methods.vae_alarm import vae
-from segalarm.methods.vae_alarm.vae import ShapeModel, VAEConfig, shape_model
+from ..building_blocks.regression import Linear, fit_linear, observed
+from . import vae
+from .vae import ShapeModel, VAEConfig, shape_model
 
 
 class VAEAlarmConfig(Config):

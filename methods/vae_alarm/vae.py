@@ -18,14 +18,15 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field
 from safetensors.torch import load_file
-from segalarm.benchmark.checkpoints import save_weights
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.interfaces import VOID, Config, Context, DatasetInfo, Labels, Preset, Sample
-from segalarm.benchmark.loading import shuffled
-from segalarm.benchmark.training import Objective, poly, seed_everything, train
-from segalarm.methods.dimensions import CONVOLUTION, Size
-from segalarm.methods.labels import around, one_hot, resized
 from torch import Tensor, nn
+
+from ...benchmark.data.loading import shuffled
+from ...benchmark.interfaces import VOID, Config, Context, DatasetInfo, Labels, Preset, Sample
+from ...benchmark.interfaces.errors import BenchError
+from ...benchmark.training.loop import Objective, poly, seed_everything, train
+from ...benchmark.weights.checkpoints import save_weights
+from ..building_blocks.dimensions import CONVOLUTION, Size
+from ..building_blocks.label_maps import around, one_hot, resized
 
 WEIGHTS = "vae.safetensors"
 GROUPS = 4

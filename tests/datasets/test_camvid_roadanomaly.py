@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import segalarm
 from PIL import Image
-from segalarm.benchmark.data import locate, status, variant_of
-from segalarm.benchmark.errors import BenchError
+from segalarm.benchmark.data.folders import locate, status, variant_of
 from segalarm.benchmark.interfaces import VOID
+from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.datasets.camvid import CamVid
 from segalarm.datasets.roadanomaly import RoadAnomaly
 

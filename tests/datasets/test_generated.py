@@ -7,11 +7,12 @@ import threading
 
 import numpy as np
 import pytest
-from segalarm.benchmark.data import variant_of
-from segalarm.benchmark.errors import BenchError
-from segalarm.datasets import generated, scenes
+from segalarm.benchmark.data.folders import variant_of
+from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.datasets.cityscapes_mini import CityscapesMini
-from segalarm.datasets.scene_canvas import Kind
+from segalarm.datasets.generators import generated_dataset as generated
+from segalarm.datasets.generators import scenes
+from segalarm.datasets.generators.scene_canvas import Kind
 from segalarm.datasets.streethazards_mini import StreetHazardsMini
 
 MINIS = (StreetHazardsMini, CityscapesMini)

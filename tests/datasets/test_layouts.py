@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Task
-from segalarm.benchmark.plugins import load_registry
+from segalarm.benchmark.interfaces.errors import BenchError
+from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.datasets.camvid import CamVid
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.cityscapes_mini import CityscapesMini

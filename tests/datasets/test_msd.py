@@ -13,12 +13,13 @@ import nibabel
 import numpy as np
 import pytest
 import segalarm
-from segalarm.benchmark.data import locate, status, variant_of
-from segalarm.benchmark.errors import BenchError, DataMissingError
-from segalarm.datasets import decathlon, msd
-from segalarm.datasets.decathlon import TASKS
+from segalarm.benchmark.data.folders import locate, status, variant_of
+from segalarm.benchmark.interfaces.errors import BenchError, DataMissingError
+from segalarm.datasets import msd
+from segalarm.datasets.formats import decathlon
+from segalarm.datasets.formats.decathlon import TASKS
+from segalarm.datasets.formats.nifti import read_segmentation, read_volume
 from segalarm.datasets.msd import BrainTumour, Hippocampus, Pancreas, Prostate, split_of
-from segalarm.datasets.volumes import read_segmentation, read_volume
 
 DATA = Path(os.environ.get("BENCH_DATA", Path(segalarm.__file__).parent.parent / "shared" / "data"))
 HOW = decathlon.PANCREAS.reading

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from segalarm.benchmark.data import variant_of
-from segalarm.datasets import decathlon, generated, organs
+from segalarm.benchmark.data.folders import variant_of
+from segalarm.datasets.formats import decathlon
+from segalarm.datasets.generators import generated_dataset as generated
+from segalarm.datasets.generators import organs
 from segalarm.datasets.pancreas_mini import RECIPE, PancreasMini
 
 SIZE = (20, 24, 28)

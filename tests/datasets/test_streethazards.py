@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from PIL import Image
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID
+from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.datasets.streethazards import StreetHazards
 
 

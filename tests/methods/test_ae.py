@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from segalarm.benchmark.errors import BenchError
-from segalarm.benchmark.folds import LabelPairs
 from segalarm.benchmark.interfaces import Item, Sample, Task, View
+from segalarm.benchmark.interfaces.errors import BenchError
+from segalarm.benchmark.run.folds import LabelPairs
 from segalarm.methods.ae import AE, AEConfig, AutoEncoder, Images, seen_size
 
 TINY = AEConfig(rows=32, widths=(8, 16), code=4, batch_size=4, steps=200, learning_rate=5e-3)

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
+from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
-from segalarm.benchmark.request import configure
-from segalarm.methods.dimensions import nearest, resized
+from segalarm.benchmark.run.request import configure
+from segalarm.methods.building_blocks.dimensions import nearest, resized
+from segalarm.methods.building_blocks.label_maps import around
 from segalarm.methods.direct_prediction import DirectPrediction
-from segalarm.methods.labels import around
 from segalarm.methods.synthcp import comparison
 from segalarm.methods.synthcp.comparison import Batches, ComparisonConfig, ComparisonNetwork
-from segalarm.methods.synthcp.encoders import WIDTHS, make_encoder
-from segalarm.tests.volumes import INFO, SHAPE, Blobs, context, fitted, items, method
+from segalarm.methods.synthcp.comparison_encoders import WIDTHS, make_encoder
+from segalarm.tests.support.toy_organs import INFO, SHAPE, Blobs, context, fitted, items, method
 
 SMALL = ComparisonConfig(encoder="small", pretrained=False, size=16, batch_size=3)
 

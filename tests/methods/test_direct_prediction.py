@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
-from segalarm.benchmark.request import configure
+from segalarm.benchmark.run.request import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.methods.direct_prediction import DirectPrediction
 from segalarm.methods.synthcp import comparison
 from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
 from segalarm.methods.synthcp.method import SynthCP
-from segalarm.tests.reference import fill, needs_reference, vectors
+from segalarm.tests.support.reference import fill, needs_reference, vectors
 
 
 def configured(kind, preset, protocol, **options):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from segalarm.benchmark.interfaces import Needs
 from segalarm.benchmark.metrics import dice
 from segalarm.methods.ensemble_agreement import EnsembleAgreement, agreement
-from segalarm.tests.volumes import items, method
+from segalarm.tests.support.toy_organs import items, method
 from sklearn.metrics import f1_score, jaccard_score
 
 

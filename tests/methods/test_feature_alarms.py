@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import map_coordinates
 from scipy.spatial.distance import cdist
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     VOID,
     Features,
@@ -23,10 +22,11 @@ from segalarm.benchmark.interfaces import (
     Truth,
     View,
 )
-from segalarm.benchmark.request import configure
+from segalarm.benchmark.interfaces.errors import BenchError
+from segalarm.benchmark.run.request import configure
 from segalarm.benchmark.segmenters.scales import STREET_SCALES
 from segalarm.datasets.streethazards import StreetHazards
-from segalarm.methods.features import drawn, training_features
+from segalarm.methods.building_blocks.feature_alarm import drawn, training_features
 from segalarm.methods.knn import KNN, KNNConfig
 from segalarm.methods.mahalanobis import Gaussians, Mahalanobis, MahalanobisConfig, whitened
 from segalarm.methods.synthcp.method import SynthCP
@@ -210,7 +210,7 @@ def test_in_volumes_the_map_is_brought_to_the_size_along_all_axes(kind):
 
 @pytest.mark.parametrize("kind", [Mahalanobis, KNN])
 def test_a_feature_unlike_training_stands_out_at_the_images_size(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr("segalarm.methods.features.CHUNK", 5)
+    monkeypatch.setattr("segalarm.methods.building_blocks.feature_alarm.CHUNK", 5)
     method = kind(kind.Config(), Task.ANOMALY)
     method.fit(Toys(), CONTEXT)
     method.save(tmp_path)

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     Item,
     MonteCarlo,
@@ -17,11 +16,18 @@ from segalarm.benchmark.interfaces import (
     Truth,
     View,
 )
-from segalarm.benchmark.request import configure
+from segalarm.benchmark.interfaces.errors import BenchError
+from segalarm.benchmark.run.request import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.msd import Pancreas
+from segalarm.methods.building_blocks.passes import (
+    FILE,
+    PassesConfig,
+    class_entropies,
+    mean_prediction,
+    write_numbers,
+)
 from segalarm.methods.mcdropout import MCDropout, MCDropoutConfig, uncertainty
-from segalarm.methods.passes import FILE, PassesConfig, class_entropies, mean_prediction, write_numbers
 
 H = {p: -p * np.log(p) - (1 - p) * np.log(1 - p) for p in (0.5, 0.3, 0.2)}
 

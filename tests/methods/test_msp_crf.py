@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
-from segalarm.benchmark.request import configure
+from segalarm.benchmark.interfaces.errors import BenchError
+from segalarm.benchmark.run.request import configure
 from segalarm.datasets.msd import Pancreas
 from segalarm.datasets.streethazards import StreetHazards
-from segalarm.methods.dense_crf import SMALLEST, refined
-from segalarm.methods.mean_field import blurred
-from segalarm.methods.msp_crf import MSPCRF, MSPCRFConfig, doubt
+from segalarm.methods.msp_crf.dense_crf import SMALLEST, refined
+from segalarm.methods.msp_crf.mean_field import blurred
+from segalarm.methods.msp_crf.method import MSPCRF, MSPCRFConfig, doubt
 
 needs_crf = pytest.mark.skipif(
     importlib.util.find_spec("pydensecrf") is None, reason="the extra crf is not installed"
@@ -138,7 +138,7 @@ def test_both_tasks_refine_an_image_once():
 
 def test_a_killed_process_is_one_clear_error(monkeypatch):
     method = MSPCRF(MSPCRFConfig(), Task.ANOMALY)
-    monkeypatch.setattr("segalarm.methods.msp_crf.refined", killed)
+    monkeypatch.setattr("segalarm.methods.msp_crf.method.refined", killed)
     with pytest.raises(BenchError, match="process of the CRF was killed"):
         method.score([item(0)], None)
 

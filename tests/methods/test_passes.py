@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 from segalarm.benchmark.interfaces import FitOn, Item, MonteCarlo, Prediction, Task, View
+from segalarm.methods.building_blocks.passes import NUMBERS, class_entropies, entropy, variance
+from segalarm.methods.building_blocks.structures import aggregated
 from segalarm.methods.jungo import Jungo
 from segalarm.methods.kwon import Kwon
 from segalarm.methods.mcdropout import MCDropout
-from segalarm.methods.passes import NUMBERS, class_entropies, entropy, variance
-from segalarm.methods.structures import aggregated
-from segalarm.tests.volumes import Blobs, context, fitted, items, method
+from segalarm.tests.support.toy_organs import Blobs, context, fitted, items, method
 
 
 def drawn(passes):

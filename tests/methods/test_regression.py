@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from segalarm.benchmark.errors import BenchError
-from segalarm.methods.regression import RIDGE, Linear, fit_linear
+from segalarm.benchmark.interfaces.errors import BenchError
+from segalarm.methods.building_blocks.regression import RIDGE, Linear, fit_linear
 
 rng = np.random.default_rng(0)
 

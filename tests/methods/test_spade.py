@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from segalarm.methods.synthcp import spade
 from segalarm.methods.synthcp.gan_losses import discriminator_hinge, feature_matching, generator_hinge
 from segalarm.methods.synthcp.spade import SPADE, Discriminator, Generator, Level, multiple, neighbourhoods
-from segalarm.tests.reference import fill, needs_reference, shapes, vectors
+from segalarm.tests.support.reference import fill, needs_reference, shapes, vectors
 
 
 def one_hot(label, classes):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import Item, Pair, Pairs, Prediction, Task, View
+from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.methods.standardized_maxlogit import (
     StandardizedMaxLogit,
     StandardizedMaxLogitConfig,

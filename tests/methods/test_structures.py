@@ -7,14 +7,14 @@ import pytest
 import torch
 from scipy import special, stats
 from segalarm.benchmark.interfaces import FitOn, Item, Needs, Pair, Prediction, Sample, Task, Truth, View
+from segalarm.methods.building_blocks.structures import mean_confidence
 from segalarm.methods.energy import Energy
 from segalarm.methods.ensemble import Ensemble
 from segalarm.methods.entropy import Entropy
 from segalarm.methods.maxlogit import MaxLogit
 from segalarm.methods.mcdropout import MCDropout
 from segalarm.methods.msp import MSP
-from segalarm.methods.structures import mean_confidence
-from segalarm.tests.volumes import SHAPE, Blobs, context, fitted, items, method
+from segalarm.tests.support.toy_organs import SHAPE, Blobs, context, fitted, items, method
 
 
 def test_the_mean_confidence_of_each_class():

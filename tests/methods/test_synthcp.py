@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import (
     VOID,
     FitOn,
@@ -23,23 +22,18 @@ from segalarm.benchmark.interfaces import (
     Truth,
     View,
 )
-from segalarm.benchmark.request import configure
+from segalarm.benchmark.interfaces.errors import BenchError
+from segalarm.benchmark.run.request import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
+from segalarm.methods.building_blocks.label_maps import one_hot
 from segalarm.methods.entropy import Entropy
-from segalarm.methods.labels import one_hot
 from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
-from segalarm.methods.synthcp.comparison import (
-    PAPER,
-    Batches,
-    ComparisonConfig,
-    ComparisonNetwork,
-    losses,
-)
+from segalarm.methods.synthcp.comparison import PAPER, Batches, ComparisonConfig, ComparisonNetwork, losses
 from segalarm.methods.synthcp.gate import Alarm, squeezed
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, linear_decay
-from segalarm.tests.reference import fill, needs_reference, vectors
+from segalarm.tests.support.reference import fill, needs_reference, vectors
 
 
 class Pixels:

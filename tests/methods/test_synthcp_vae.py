@@ -5,7 +5,7 @@ import torch
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.methods.synthcp_vae import SynthCPVAE
 from segalarm.methods.vae_alarm.method import VAEAlarm
-from segalarm.tests.volumes import Blobs, context, items, method
+from segalarm.tests.support.toy_organs import Blobs, context, items, method
 
 
 def test_it_is_the_mean_of_the_two_and_trains_nothing_again(tmp_path):

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Preset, Protocol, Sample, Task
+from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
-from segalarm.benchmark.request import configure
+from segalarm.benchmark.run.request import configure
 from segalarm.methods.synthcp import synthesis
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.methods.synthcp.spade import Discriminator, Generator, multiple
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, cgan
-from segalarm.methods.synthcp.volumes import Range, slide
-from segalarm.tests.volumes import INFO, SHAPE, Blobs, context, fitted, items, method, truth_of
+from segalarm.methods.synthcp.volume_patches import Range, slide
+from segalarm.tests.support.toy_organs import INFO, SHAPE, Blobs, context, fitted, items, method, truth_of
 
 
 def hot(size, classes=3):

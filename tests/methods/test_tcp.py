@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Item, Pair, Prediction, Sample, Task, Truth, View
+from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.datasets.msd import Pancreas
 from segalarm.methods.tcp import TCP, Batches, ConfidenceBranch, TCPConfig, losses
-from segalarm.tests.contexts import bare_context
+from segalarm.tests.support.contexts import bare_context
 
 SIZE = (12, 16)
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from segalarm.benchmark.errors import BenchError
 from segalarm.benchmark.interfaces import VOID, Sample, Truth
-from segalarm.methods.labels import one_hot
+from segalarm.benchmark.interfaces.errors import BenchError
+from segalarm.methods.building_blocks.label_maps import one_hot
 from segalarm.methods.vae_alarm.method import VAEAlarm
 from segalarm.methods.vae_alarm.vae import (
     VAE,
@@ -22,7 +22,7 @@ from segalarm.methods.vae_alarm.vae import (
     soft_overlap,
     train_vae,
 )
-from segalarm.tests.volumes import fitted, items, truth_of
+from segalarm.tests.support.toy_organs import fitted, items, truth_of
 
 TINY = VAEConfig(size=(16, 16), widths=(8, 16), latent=4, batch_size=4, steps=150, learning_rate=5e-3)
 

@@ -1,0 +1,5 @@
+"""Run `bench` as `python -m segalarm`."""
+
+from .cli import main
+
+main()

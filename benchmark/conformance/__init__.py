@@ -1,0 +1,1 @@
+"""The conformance kit: checks that every plugin must pass."""

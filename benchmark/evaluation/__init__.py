@@ -1,0 +1,1 @@
+"""Scores meet the ground truth here, and nowhere else."""

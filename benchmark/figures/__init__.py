@@ -1,0 +1,1 @@
+"""Figures: panels of single samples, scatters of qualities, precision-recall and ROC curves."""

@@ -1,0 +1,103 @@
+"""Both aggregations of the ranking metrics from one sort an image."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..ordering import Ordering, order
+from ..risk import PooledRisk
+from .per_image import PerImageState, RankingMeans
+from .pooled import PooledExactState, PooledHistogramState, PooledRanking
+
+Pooling = Literal["histogram", "exact"]
+
+
+class RankingReport(NamedTuple):
+    """Both aggregations of one evaluation; tables name the one they print."""
+
+    per_image: RankingMeans
+    pooled: PooledRanking
+
+
+class RankingState:
+    """Per-image means and pooled metrics of a data set, from one sort an image.
+
+    As in every pooled state an image may be added once: a key that returns is refused, and nothing is
+    changed.
+
+    Args:
+        success: also the per-image average precision with negatives as the positive class (pooled has it
+            always).
+        pooling: "histogram" for bounded memory and an error bound, "exact" to keep every score.
+    """
+
+    def __init__(self, success: bool = False, pooling: Pooling = "histogram") -> None:
+        if pooling not in ("histogram", "exact"):
+            raise ValueError(f"`pooling` must be 'histogram' or 'exact', got {pooling!r}")
+        self.pooling = pooling
+        self._per_image = PerImageState(success)
+        self._pooled: PooledHistogramState | PooledExactState
+        self._pooled = PooledHistogramState() if pooling == "histogram" else PooledExactState()
+
+    def update(self, key: str, score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None) -> None:
+        """Add one image; raises ValueError where the key was seen before, and as `order` does."""
+        self.add(key, order(score, positive, valid))
+
+    def add(self, key: str, ordering: Ordering) -> None:
+        """Add one image whose scores are already ordered."""
+        self._pooled.add(key, ordering)
+        self._per_image.add(key, ordering)
+
+    def merge(self, other: Self) -> None:
+        """Add the images of another state, in any order.
+
+        Raises:
+            ValueError: an image is in both, or the states were created with different arguments.
+        """
+        mine, theirs = self._pooled, other._pooled
+        if self._per_image.success != other._per_image.success:
+            raise ValueError(
+                "one state holds success AP and the other does not; create both with the same `success`"
+            )
+        if self.pooling != other.pooling:
+            raise ValueError(f"cannot merge pooling {other.pooling!r} into pooling {self.pooling!r}")
+        if isinstance(mine, PooledHistogramState):
+            assert isinstance(theirs, PooledHistogramState)
+            mine.merge(theirs)
+        else:
+            assert isinstance(theirs, PooledExactState)
+            mine.merge(theirs)
+        self._per_image.merge(other._per_image)
+
+    def per_image(self) -> PerImageState:
+        """Return the per-image state, for its `values`."""
+        return self._per_image
+
+    def compute(self) -> RankingReport:
+        """Return both aggregations."""
+        return RankingReport(self._per_image.compute(), self._pooled.compute())
+
+    def risk(self) -> PooledRisk:
+        """Return the areas under the risk-coverage curves of all pixels together; positives are errors."""
+        return self._pooled.risk()
+
+    def to_arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return the state as arrays that `numpy.savez` stores without pickle."""
+        arrays: dict[str, NDArray[np.generic]] = {"pooling": np.array(self.pooling)}
+        arrays |= {f"per_image.{name}": array for name, array in self._per_image.to_arrays().items()}
+        return arrays | {f"pooled.{name}": array for name, array in self._pooled.to_arrays().items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
+        """Restore what `to_arrays` returned."""
+        per_image = PerImageState.from_arrays(_under("per_image.", arrays))
+        state = cls(per_image.success, "exact" if str(arrays["pooling"]) == "exact" else "histogram")
+        state._per_image = per_image
+        state._pooled = type(state._pooled).from_arrays(_under("pooled.", arrays))
+        return state
+
+
+def _under(prefix: str, arrays: Mapping[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:
+    return {name.removeprefix(prefix): arrays[name] for name in arrays if name.startswith(prefix)}

@@ -1,0 +1,1 @@
+"""Segmenters that mmsegmentation builds from a config."""

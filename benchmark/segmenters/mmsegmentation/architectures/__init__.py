@@ -1,0 +1,1 @@
+"""Backbones, heads and losses that mmsegmentation lacks, registered with it."""

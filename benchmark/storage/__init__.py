@@ -1,0 +1,1 @@
+"""What is kept on disk: artifacts of the workspace, records, and the hash of code that both depend on."""

@@ -1,0 +1,187 @@
+"""Artifacts on disk: what is costly is made once, under a key of all that it depends on.
+
+An artifact is a folder. It is built under a temporary name, listed with checksums and renamed, so that a
+killed run leaves either a whole artifact or none. Two runs on one workspace wait for each other's artifacts.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ..interfaces.errors import BenchError
+
+VERSION = 1
+MANIFEST = "artifact.json"
+
+
+def canonical(facts: Mapping[str, Any]) -> str:
+    """The one JSON text of a nested mapping: sorted keys, no spaces."""
+    return json.dumps(facts, sort_keys=True, separators=(",", ":"), default=str)
+
+
+def key_of(facts: Mapping[str, Any]) -> str:
+    """16 hexadecimal digits that stand for the facts."""
+    return hashlib.sha256(canonical(facts).encode()).hexdigest()[:16]
+
+
+class Store:
+    """The workspace's artifacts.
+
+    Args:
+        root: the workspace; made when absent.
+        say: shows a line to the user (a wait, a rebuilt artifact).
+
+    Raises:
+        BenchError: the workspace was made by another version of the project, or cannot be written.
+    """
+
+    def __init__(self, root: Path, say: Callable[[str], None] = lambda line: None) -> None:
+        self.root = Path(root)
+        self._say = say
+        stamp = self.root / "workspace.json"
+        try:
+            if not stamp.exists():
+                self.root.mkdir(parents=True, exist_ok=True)
+                write_atomically(stamp, json.dumps({"version": VERSION}))
+            found = json.loads(stamp.read_text())["version"]
+        except OSError as error:
+            raise BenchError(
+                f"workspace {self.root} cannot be used: {error}. Name another: --workspace"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise BenchError(
+                f"{stamp} is not a workspace stamp; delete it or name another --workspace"
+            ) from error
+        if found != VERSION:
+            raise BenchError(
+                f"workspace {self.root} has version {found}, this program needs {VERSION}: name another "
+                "--workspace; the old one is left as it is"
+            )
+
+    @property
+    def scratch(self) -> Path:
+        """The folder of what is not finished; made when absent."""
+        folder = self.root / "unfinished"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def folder(self, kind: str, facts: Mapping[str, Any]) -> Path:
+        """Where the artifact stands or will stand."""
+        return self.root / "artifacts" / kind / key_of(facts)
+
+    def has(self, kind: str, facts: Mapping[str, Any]) -> bool:
+        """Whether the artifact is finished."""
+        return (self.folder(kind, facts) / MANIFEST).exists()
+
+    def get(self, kind: str, facts: Mapping[str, Any], build: Callable[[Path, Path], None]) -> Path:
+        """The artifact's folder, built first when it is absent or damaged.
+
+        Args:
+            kind: what it is, a file name.
+            facts: all that it depends on: configuration, keys of inputs, code hash.
+            build: `build(folder, scratch)` fills `folder`; what it leaves in `scratch` (checkpoints)
+                survives a kill and is there at the next try.
+        """
+        final = self.folder(kind, facts)
+        with self._locked(f"{kind}-{final.name}"):
+            problem = self._damage(final)
+            if problem is None:
+                return final
+            if final.exists():
+                self._say(f"{kind} {final.name} is damaged ({problem}): building it again")
+                shutil.rmtree(final)
+            scratch = self.scratch / f"{kind}-{final.name}"
+            made = scratch / "artifact"
+            shutil.rmtree(made, ignore_errors=True)
+            try:
+                made.mkdir(parents=True)
+                build(made, scratch)
+                self._seal(made, kind, facts)
+                final.parent.mkdir(parents=True, exist_ok=True)
+                made.rename(final)
+            except OSError as error:
+                raise _disk_error(error, self.root) from error
+            shutil.rmtree(scratch)
+        return final
+
+    @contextmanager
+    def _locked(self, name: str) -> Iterator[None]:
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            self._say(f"another run is making {name}: waiting for it")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _seal(self, folder: Path, kind: str, facts: Mapping[str, Any]) -> None:
+        files = {str(f.relative_to(folder)): _checksum(f) for f in sorted(folder.rglob("*")) if f.is_file()}
+        manifest = {
+            "kind": kind,
+            "facts": json.loads(canonical(facts)),
+            "files": files,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1))
+
+    def _damage(self, folder: Path) -> str | None:
+        """What is wrong with a finished artifact, or None."""
+        if not folder.exists():
+            return "absent"
+        try:
+            files = json.loads((folder / MANIFEST).read_text())["files"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return f"no readable {MANIFEST}"
+        for name, checksum in files.items():
+            file = folder / name
+            if not file.is_file():
+                return f"{name} is missing"
+            if _checksum(file) != checksum:
+                return f"{name} has another checksum"
+        return None
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the new one, never a part.
+
+    Raises:
+        BenchError: the disk is full or cannot be written; names the file.
+    """
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _disk_error(error, file) from error
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _disk_error(error: OSError, place: Path) -> BenchError:
+    if error.errno == errno.ENOSPC:
+        return BenchError(
+            f"the disk of {place} is full. What was finished is kept: free some space, or name another "
+            "--workspace, and run the same command again"
+        )
+    return BenchError(f"cannot write below {place}: {error}")

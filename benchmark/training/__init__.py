@@ -1,0 +1,1 @@
+"""The training loop that every network of the project is trained by."""

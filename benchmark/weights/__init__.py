@@ -1,0 +1,1 @@
+"""Weights of networks as files: checkpoints, and pretrained weights on this machine."""

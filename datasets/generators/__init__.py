@@ -1,0 +1,1 @@
+"""Generated data: scenes of streets and abdomens with organs."""

@@ -1,0 +1,1 @@
+"""Maximum softmax probability after a dense conditional random field."""
