@@ -255,7 +255,8 @@ class _Bare(ast.NodeTransformer):
         if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
             body = body[1:]
         node.body = [part for part in body if not _is_text(part)] or [ast.Pass()]
-        return node
+        found: ast.AST = node
+        return found
 
     def visit_Module(self, node: ast.Module) -> ast.AST:
         return self._without_docstring(node)
