@@ -1,12 +1,12 @@
-"""A hash of the code that computes something, so that a change of that code makes what it computed stale.
+"""A hash of the code that computes something, so that a change of that code makes the computed thing stale.
 
-The hash covers the definitions (functions, classes, constants) that are reachable by name from a root
-definition. Module names, paths and import lines are no part of it: code may be moved and modules renamed, and
-nothing becomes stale. Comments, layout, docstrings and the annotations of functions do not count either.
+The hash covers the definitions (functions, classes, constants) that are reachable by name from root
+definitions. Module names, paths and import lines are no part of the hash: code may be moved and modules renamed,
+and nothing becomes stale. Comments, layout, docstrings and the annotations of functions do not count either.
 
-Followed are names that a definition uses, through imports and re-exports, within the package of the root and
-within segalarm. Not followed are `CONTRACTS`, and objects that are passed in: whoever passes a segmenter or a
-data set to a method hashes their classes, too.
+Names are followed through imports and re-exports, within segalarm and within the package of the root. Two
+things are not followed: the packages in `CONTRACTS`, and the classes of objects that a function is given. Whoever
+passes a segmenter to a method hashes the segmenter's class as well.
 """
 
 from __future__ import annotations
@@ -14,24 +14,28 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import symtable
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 OWN = __name__.partition(".")[0]
 CONTRACTS = (f"{OWN}.benchmark.interfaces", f"{OWN}.benchmark.plugins")
-"""Packages that say how parts fit together and compute nothing: a change to them makes nothing stale."""
+"""Packages that say how parts fit together and compute nothing: a change to them makes nothing stale.
+
+A definition of these packages counts where it is a root itself.
+"""
 UNCOUNTED = "toy"
 """A function of data sets that only tests call; neither the function nor what it alone uses counts."""
 MODULE = "a module"
-"""Stands for the name of an imported module in what is hashed, so that a module may be renamed."""
+"""Stands for the name of every imported module in the hashed text, so that a module may be renamed."""
 
 
 class Definition(NamedTuple):
-    """A name that a module defines. The empty name stands for the whole module."""
+    """A name at the top of a module. The empty name stands for the whole module."""
 
     module: str
     name: str
@@ -41,36 +45,44 @@ def code_hash(*roots: Any) -> str:
     """Hash the code of classes and functions, and of every definition that they reach by name.
 
     Args:
-        roots: classes or functions that stand at the top of a module, or whole modules by their dotted names.
+        roots: classes or functions; a nested one counts as the definition at the top of its module that holds
+            it. A text is the dotted name of a module, which counts as a whole.
 
     Returns:
-        16 hexadecimal digits.
+        16 hexadecimal digits, the same for the same roots in any order.
     """
-    texts = {text for root in roots for found in reached(_definition_of(root)) for text in _texts(found)}
-    digest = hashlib.sha256()
-    for text in sorted(texts):
-        digest.update(hashlib.sha256(text.encode()).digest())
-    return digest.hexdigest()[:16]
+    return _hash_of(frozenset(definition_of(root) for root in roots))
 
 
-def reached(root: Definition) -> set[Definition]:
-    """The root and every definition that is reachable from it."""
-    followed = {OWN, root.module.partition(".")[0]}
-    seen: set[Definition] = set()
-    waiting = [root]
-    while waiting:
-        found = waiting.pop()
-        if found in seen or found.module.partition(".")[0] not in followed or _is_contract(found.module):
-            continue
-        seen.add(found)
-        waiting += _uses(found)
-    return seen
+@cache
+def _hash_of(roots: frozenset[Definition]) -> str:
+    hashes = {one for root in roots for definition in reached(root) for one in _hashes(definition)}
+    return hashlib.sha256("".join(sorted(hashes)).encode()).hexdigest()[:16]
 
 
-def _definition_of(root: Any) -> Definition:
+def definition_of(root: Any) -> Definition:
+    """Where the code of a class, a function or a module stands."""
     if isinstance(root, str):
         return Definition(root, "")
     return Definition(str(root.__module__), str(root.__qualname__).partition(".")[0])
+
+
+def reached(root: Definition) -> set[Definition]:
+    """The root and every definition that it reaches by name."""
+    packages = {OWN, _package_of(root.module)}
+    seen: set[Definition] = set()
+    waiting = [root]
+    while waiting:
+        definition = waiting.pop()
+        counts = definition == root or not _is_contract(definition.module)
+        if counts and definition not in seen and _package_of(definition.module) in packages:
+            seen.add(definition)
+            waiting += _uses(definition)
+    return seen
+
+
+def _package_of(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _is_contract(module: str) -> bool:
@@ -79,90 +91,116 @@ def _is_contract(module: str) -> bool:
 
 @dataclass
 class _Module:
-    """A parsed module.
+    """A parsed module, without what computes nothing.
 
     Attributes:
-        defined: name -> the statements at the top of the module that define the name.
-        effects: other statements at the top, run at import; they count with every definition.
-        imported: name -> what the name stands for; a `Definition` with an empty name is a module.
-        unused: modules whose import binds no name that is used anywhere: imported for their effects.
+        defined: name -> the statements at the top of the module that bind the name.
+        effects: the other statements at the top, which run at import; they count with every definition.
+        imported: name -> all that the name is bound to by imports anywhere in the module.
+        for_effect: imports whose name nothing in the module reads, made for what the import does.
     """
 
     defined: dict[str, list[ast.stmt]] = field(default_factory=dict)
     effects: list[ast.stmt] = field(default_factory=list)
-    imported: dict[str, Definition] = field(default_factory=dict)
-    unused: list[Definition] = field(default_factory=list)
+    imported: dict[str, list[Definition]] = field(default_factory=dict)
+    for_effect: list[Definition] = field(default_factory=list)
+
+    @cached_property
+    def modules(self) -> frozenset[str]:
+        """The names that stand for modules."""
+        return frozenset(
+            name for name, targets in self.imported.items() if all(not target.name for target in targets)
+        )
+
+    def statements(self, name: str) -> list[ast.stmt]:
+        """The code of a definition, with the effects of its module."""
+        own = self.defined.get(name, []) if name else [s for found in self.defined.values() for s in found]
+        return [*own, *self.effects]
 
 
-def _texts(found: Definition) -> Iterator[str]:
-    """What is hashed of a definition."""
-    module = _parsed(found.module)
+@cache
+def _hashes(definition: Definition) -> tuple[str, ...]:
+    """A hash of each statement of a definition."""
+    module = _parsed(definition.module)
     if module is None:
-        return
-    modules = frozenset(name for name, target in module.imported.items() if not target.name)
-    for statement in _statements(module, found.name):
-        yield _dumped(statement, modules)
+        return ()
+    texts = [_dumped(statement, module.modules) for statement in module.statements(definition.name)]
+    return tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts)
 
 
-def _statements(module: _Module, name: str) -> list[ast.stmt]:
-    own = module.defined.get(name, []) if name else [s for found in module.defined.values() for s in found]
-    return [*own, *module.effects]
+def _dumped(statement: ast.stmt, modules: frozenset[str]) -> str:
+    """A statement as text, with one name for all modules."""
+    copy = ast.parse(ast.unparse(statement))
+    for node in ast.walk(copy):
+        if isinstance(node, ast.Name) and node.id in modules:
+            node.id = MODULE
+    return ast.dump(copy)
 
 
-def _uses(found: Definition) -> Iterator[Definition]:
+@cache
+def _uses(definition: Definition) -> tuple[Definition, ...]:
     """The definitions that a definition names, one step away."""
-    module = _parsed(found.module)
+    module = _parsed(definition.module)
     if module is None:
-        return
-    if found.name and found.name not in module.defined:
-        # The name is re-exported, or the definition is made in a way that cannot be followed.
-        target = module.imported.get(found.name)
-        if target is not None:
-            yield target
-        elif _source(f"{found.module}.{found.name}") is not None:
-            yield Definition(f"{found.module}.{found.name}", "")
-        else:
-            yield Definition(found.module, "")
-        return
-    yield from module.unused
-    names = {used for statement in _statements(module, found.name) for used in _names(statement, module)}
-    for name, attribute in names:
-        target = module.imported.get(name)
+        return ()
+    if definition.name and definition.name not in module.defined:
+        return tuple(_elsewhere(definition, module))
+    return (*module.for_effect, *_named(definition, module))
+
+
+def _named(definition: Definition, module: _Module) -> Iterator[Definition]:
+    """What the names in a definition stand for."""
+    for name, attribute in _names(module.statements(definition.name), module.modules):
         if name in module.defined:
-            yield Definition(found.module, name)
-        elif target is not None:
+            yield Definition(definition.module, name)
+        for target in module.imported.get(name, ()):
             # `module.attribute` is that attribute alone; a module that is used otherwise counts as a whole.
             yield Definition(target.module, attribute) if attribute and not target.name else target
 
 
-def _names(statement: ast.stmt, module: _Module) -> Iterator[tuple[str, str]]:
-    """(name, attribute): the names that a statement reads, the attribute "" unless the name is a module."""
-    modules = {name for name, target in module.imported.items() if not target.name}
-    taken: set[int] = set()
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
-            taken.add(id(node.value))
-            yield node.value.id, node.attr
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in taken:
-            yield node.id, ""
+def _elsewhere(definition: Definition, module: _Module) -> Iterator[Definition]:
+    """Where a name comes from that its module does not define itself."""
+    submodule = f"{definition.module}.{definition.name}"
+    if definition.name in module.imported:
+        yield from module.imported[definition.name]
+    elif _source(submodule) is not None:
+        yield Definition(submodule, "")
+    else:  # made in a way that cannot be followed: the whole module counts
+        yield Definition(definition.module, "")
 
 
-class _Renamed(ast.NodeTransformer):
-    """Gives every imported module one name."""
+def _names(statements: Iterable[ast.stmt], modules: frozenset[str]) -> set[tuple[str, str]]:
+    """(name, attribute) of the global names that statements read; the attribute is empty but of a module."""
+    names: set[tuple[str, str]] = set()
+    for statement in statements:
+        read = _globals(statement)
+        attributes = {
+            id(node.value): (node.value.id, node.attr)
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in modules
+        }
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id in read:
+                names.add(attributes.get(id(node), (node.id, "")))
+    return names
 
-    def __init__(self, modules: frozenset[str]) -> None:
-        self.modules = modules
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(MODULE, node.ctx) if node.id in self.modules else node
-
-
-def _dumped(statement: ast.stmt, modules: frozenset[str]) -> str:
-    if not modules:
-        return ast.dump(statement)
-    copy = ast.parse(ast.unparse(statement))
-    return ast.dump(_Renamed(modules).visit(copy).body[0])
+def _globals(statement: ast.stmt) -> set[str]:
+    """The names that a statement and the functions in it read from the module."""
+    names: set[str] = set()
+    top = symtable.symtable(ast.unparse(statement), "", "exec")
+    waiting = [top]
+    while waiting:
+        table = waiting.pop()
+        waiting += table.get_children()
+        names |= {
+            symbol.get_name()
+            for symbol in table.get_symbols()
+            if symbol.is_referenced() and (table is top or symbol.is_global())
+        }
+    return names
 
 
 @cache
@@ -170,148 +208,154 @@ def _parsed(module: str) -> _Module | None:
     source = _source(module)
     if source is None:
         return None
-    tree = _Bare().visit(ast.parse(source))
-    found = _Module()
-    bindings: list[tuple[str, Definition]] = []
+    whole = ast.parse(source)
+    read = {node.id for node in ast.walk(whole) if isinstance(node, ast.Name)}
+    tree = _Bare().visit(whole)
+    parsed = _Module()
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            bindings += _bindings(node, module)
-    found.imported = dict(bindings)
-    tree = _Importless().visit(tree)
-    for statement in tree.body:
-        names = list(_bound(statement))
+        for name, target in _bindings(node, module):
+            parsed.imported.setdefault(name, []).append(target)
+            # What a package imports and does not read it re-exports.
+            if name not in read and not _is_package(module):
+                parsed.for_effect.append(target)
+    for statement in _Importless().visit(tree).body:
+        names = _bound(statement)
         for name in names:
-            found.defined.setdefault(name, []).append(statement)
+            parsed.defined.setdefault(name, []).append(statement)
         if not names and not isinstance(statement, ast.Pass):
-            found.effects.append(statement)
-    if Path(str(_origin(module))).name != "__init__.py":  # a package's own imports are re-exports
-        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        found.unused = [target for name, target in bindings if name not in used]
-    return found
+            parsed.effects.append(statement)
+    return parsed
 
 
-def _bindings(node: ast.Import | ast.ImportFrom, module: str) -> Iterator[tuple[str, Definition]]:
-    """(name, what it stands for) of an import."""
+def _bindings(node: ast.AST, module: str) -> Iterator[tuple[str, Definition]]:
+    """(name, what the name is bound to) of an import that is followed; nothing of any other node."""
+    followed = {OWN, _package_of(module)}
     if isinstance(node, ast.Import):
         for alias in node.names:
-            if alias.asname:
-                yield alias.asname, Definition(alias.name, "")
+            # `import a.b` binds `a`. Which part of `a` is used cannot be told: `a.b` counts as a whole.
+            if _package_of(alias.name) in followed:
+                yield alias.asname or _package_of(alias.name), Definition(alias.name, "")
+    elif isinstance(node, ast.ImportFrom) and _package_of(base := _base(node, module)) in followed:
+        for alias in node.names:
+            submodule = f"{base}.{alias.name}"
+            if alias.name == "*":
+                yield "*", Definition(base, "")
+            elif not _binds(base, alias.name) and _source(submodule) is not None:
+                yield alias.asname or alias.name, Definition(submodule, "")
             else:
-                # `import a.b` binds `a`; what of it is used cannot be told from one attribute.
-                yield alias.name.partition(".")[0], Definition(alias.name, "")
-        return
-    base = _base(node, module)
-    for alias in node.names:
-        if alias.name == "*":
-            yield "*", Definition(base, "")
-        elif _source(f"{base}.{alias.name}") is not None and not _defines(base, alias.name):
-            yield alias.asname or alias.name, Definition(f"{base}.{alias.name}", "")
-        else:
-            yield alias.asname or alias.name, Definition(base, alias.name)
+                yield alias.asname or alias.name, Definition(base, alias.name)
 
 
 def _base(node: ast.ImportFrom, module: str) -> str:
+    """The dotted name of the module that names are imported from."""
     if not node.level:
         return node.module or ""
-    is_package = Path(str(_origin(module))).name == "__init__.py"
-    package = module if is_package else module.rpartition(".")[0]
-    parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+    parts = module.split(".") if _is_package(module) else module.split(".")[:-1]
+    parent = parts[: len(parts) - node.level + 1]
     return ".".join([*parent, node.module] if node.module else parent)
 
 
-def _defines(module: str, name: str) -> bool:
+@cache
+def _binds(module: str, name: str) -> bool:
     """Whether a package binds a name itself, so that the name is not the submodule of that name."""
     source = _source(module)
-    if source is None:
-        return False
-    return any(name in _bound(statement) for statement in ast.parse(source).body)
+    for statement in ast.parse(source).body if source else ():
+        if isinstance(statement, ast.ImportFrom):
+            # `from . import name` binds the submodule.
+            if statement.module and any(name == (alias.asname or alias.name) for alias in statement.names):
+                return True
+        elif name in _bound(statement):
+            return True
+    return False
 
 
-def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement at the top of a module defines."""
+def _bound(statement: ast.AST) -> set[str]:
+    """The names that a statement at the top of a module binds, imports aside."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
-    stored = {
-        node.id
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-    if isinstance(statement, ast.If | ast.Try):
-        stored |= {
-            name
-            for part in ast.iter_child_nodes(statement)
-            if isinstance(part, ast.stmt)
-            for name in _bound(part)
-        }
-    return stored
+    if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+    if isinstance(statement, ast.If | ast.Try | ast.With | ast.ExceptHandler):
+        return {name for part in ast.iter_child_nodes(statement) for name in _bound(part)}
+    return set()
 
 
 class _Bare(ast.NodeTransformer):
     """Takes away what computes nothing: docstrings, annotations of functions, imports for type checkers."""
 
-    def _without_docstring(self, node: Any) -> ast.AST:
-        self.generic_visit(node)
-        body = node.body
-        if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-            body = body[1:]
-        node.body = [part for part in body if not _is_text(part)] or [ast.Pass()]
-        found: ast.AST = node
-        return found
-
     def visit_Module(self, node: ast.Module) -> ast.AST:
-        return self._without_docstring(node)
+        return self._without_texts(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return self._without_docstring(node)
+        return self._without_texts(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
-        if node.name == UNCOUNTED:
-            return None
-        node.returns = None
-        for argument in ast.walk(node.args):
-            if isinstance(argument, ast.arg):
-                argument.annotation = None
-        return self._without_docstring(node)
+        return None if node.name == UNCOUNTED else self._function(node)
 
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        self.generic_visit(node)
-        return node
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return self._function(node)
 
     def visit_If(self, node: ast.If) -> ast.AST | None:
         if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             return None
+        return self.generic_visit(node)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        node.returns = None
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
+        node.body = [_unannotated(statement) for statement in node.body]
+        return self._without_texts(node)
+
+    def _without_texts(self, node: Any) -> ast.AST:
         self.generic_visit(node)
-        return node
+        node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
+        bare: ast.AST = node
+        return bare
 
 
 def _is_text(node: ast.stmt) -> bool:
-    """Whether a statement is a string alone, such as the description below an attribute."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
+    """Whether a statement is a string alone: a docstring, or the description below an attribute."""
+    if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Constant):
+        return False
+    return isinstance(node.value.value, str)
+
+
+class _Unannotated(ast.NodeTransformer):
+    """Takes annotations off local variables; those in a class may be read, by pydantic say, and stay."""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if node.value is None:
+            return ast.Pass()
+        return ast.fix_missing_locations(ast.copy_location(ast.Assign([node.target], node.value), node))
+
+
+def _unannotated(statement: ast.stmt) -> ast.stmt:
+    bare: ast.stmt = _Unannotated().visit(statement)
+    return bare
 
 
 class _Importless(ast.NodeTransformer):
     """Takes imports away, and leaves no body empty."""
 
-    def visit_Import(self, node: ast.Import) -> None:
-        return None
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
-        return None
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        super().generic_visit(node)
-        for name in ("body", "orelse", "finalbody"):
-            if name == "body" and getattr(node, name, None) == []:
-                node.body = [ast.Pass()]  # type: ignore[attr-defined]
+    def visit(self, node: ast.AST) -> Any:
+        """Remove an import; fill a body that is left empty."""
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            return None
+        self.generic_visit(node)
+        if getattr(node, "body", None) == [] and not isinstance(node, ast.Module):
+            node.body = [ast.Pass()]  # type: ignore[attr-defined]
         return node
 
 
 @cache
 def _origin(module: str) -> str | None:
+    """The file of a Python module, or None for what is no Python module (a class, say)."""
     loaded = sys.modules.get(module)
     try:
         spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec(module)
@@ -320,8 +364,19 @@ def _origin(module: str) -> str | None:
     return None if spec is None or spec.origin is None or not spec.origin.endswith(".py") else spec.origin
 
 
+def _is_package(module: str) -> bool:
+    origin = _origin(module)
+    return origin is not None and Path(origin).name == "__init__.py"
+
+
 @cache
 def _source(module: str) -> str | None:
-    """The module's source, or None for what is no Python module (a class, say)."""
+    """The text of a Python module, or None for what is none."""
     origin = _origin(module)
     return None if origin is None else Path(origin).read_text(encoding="utf-8")
+
+
+def forget() -> None:
+    """Forget all modules that were read, for tests that change files."""
+    for remembered in (_hash_of, _hashes, _uses, _parsed, _binds, _origin, _source):
+        remembered.cache_clear()
