@@ -114,7 +114,7 @@ def named(values: tuple[str, ...]) -> dict[str, str]:
 def read_defaults(context: click.Context, file: Path | None) -> Path | None:
     """Let the table [run] of a TOML file stand in for options that are not given."""
     if file is not None:
-        from segalarm.benchmark.run.request import read_toml
+        from segalarm.benchmark.run.configure import read_toml
 
         table = read_toml(file).get("run", {})
         if not isinstance(table, dict):
@@ -217,7 +217,8 @@ def run_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def make_request(options: dict[str, Any]) -> Request:
     """What the options of `run_options` ask for."""
-    from segalarm.benchmark.run.request import Request, parse_options, parse_sweeps
+    from segalarm.benchmark.run.configure import parse_options, parse_sweeps
+    from segalarm.benchmark.run.request import Request
 
     workspace = options["workspace"] or home()
     try:

@@ -46,7 +46,7 @@ from ..interfaces import (
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Entry, load_registry
 from ..run.folds import LabelPairs, LivePairs
-from ..run.request import configure
+from ..run.configure import configure
 from ..segmenters.stochastic import stable_seed, statistics
 from ..storage.store import Store
 

@@ -1,338 +1,227 @@
-"""The costly stages of a run, each kept in the store: segmenters, fold predictions, fitted methods."""
+"""What is costly and kept in the store: segmenters, fold predictions, fitted methods, networks that methods share.
+
+The functions `..._facts` say all that an artifact depends on; the store keeps an artifact under a key of its facts.
+"""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from ..interfaces import (
-    AnyConfig,
-    Context,
-    DatasetInfo,
-    FitOn,
-    Memo,
-    Needs,
-    Pairs,
-    Prediction,
-    Sample,
-    Segmenter,
-)
-from ..interfaces.errors import BenchError
+from ..interfaces import AnyConfig, Context, FitOn, Memo, Method, Needs, Segmenter, Source
+from ..plugins.registry import Entry
 from ..storage.code_hash import code_hash
-from ..storage.store import Store, key_of
+from ..storage.store import Store
 from . import folds
-from .plan import Cell, Group, Network, config_facts
-from .request import Request
+from .inputs import PlannedSegmenter, PreparedData, config_facts
+from .plan import Group, Job, code_of
 
 Track = Callable[[Iterable[Any], str, int | None], Iterable[Any]]
+"""Wraps an iterable in a progress bar: `track(iterable, description, total)`."""
 Build = Callable[[Path, Context], None]
+"""Fills the folder of an artifact, in a context of the artifact's own."""
 
 WEIGHTS = "weights.json"
-"""Beside every artifact: the pretrained weights that went into it."""
+"""A file beside every artifact: the pretrained weights that went into the artifact."""
 
 
-class Stages:
-    """Makes the stages of one group, or takes them from the store.
+@dataclass(frozen=True)
+class Artifacts:
+    """Makes the artifacts of one group, or takes them from the store.
 
     Attributes:
-        timings: stage -> seconds, of what was made or loaded here.
-        weights: pretrained weights that the segmenter started from, name -> file or "none".
+        precision: of trainings, as `Request.precision`.
+        memo: remembers networks that several methods of the test pass load alike.
     """
 
-    def __init__(self, request: Request, group: Group, store: Store, device: str, track: Track) -> None:
-        self.request = request
-        self.group = group
-        self.store = store
-        self.device = device
-        self.track = track
-        self.timings: dict[str, float] = {}
-        self.weights: dict[str, str] = {}
-        self._memo = Memo()
-        self._others: list[Segmenter] = []
-        self._fold = lru_cache(maxsize=folds.FOLDS)(self._load_fold)
+    store: Store
+    train: PreparedData
+    device: str
+    precision: str
+    track: Track
+    memo: Memo = field(default_factory=Memo)
 
-    def segmenter(self) -> None:
-        """Train the group's segmenter, or load it."""
-        network = self.group.network
-
-        def build(folder: Path, context: Context) -> None:
-            if self.request.checkpoint is not None:
-                network.model.load_checkpoint(self.request.checkpoint, self.device)
-                context.weights[network.name] = self.request.checkpoint.name
-            else:
-                network.model.fit(self.group.train.train, context)
-            network.model.save(folder)
-
-        start = time.perf_counter()
-        folder = self._made("segmenter", network.facts, build, network.seed, None, self.weights)
-        network.model.load(folder, self.device)
-        self.timings["segmenter"] = time.perf_counter() - start
-
-    def members(self, count: int) -> list[Segmenter]:
-        """The group's segmenter and more of the seeds after its own, `count` together."""
-        network, samples = self.group.network, self.group.train.train
-        while len(self._others) < count - 1:
-            facts = member_facts(network, len(self._others) + 1)
-            self._others.append(self._trained(network, facts, samples))
-        return [network.model, *self._others][:count]
-
-    def predict(self, images: Tensor, keys: Sequence[str], needs: Needs) -> list[Prediction]:
-        """What the group's segmenter says of images of one size, with its ensemble where that is needed."""
-        first, *others = self.members(max(needs.ensemble, 1))
-        seed = self.group.seed
-        predictions = first.predict(images, keys, needs.of_one, seed)
-        if needs.ensemble:
-            more = [model.predict(images, keys, Needs(probabilities=True), seed) for model in others]
-            for together in zip(predictions, *more, strict=True):
-                softmaxes = [each.probabilities for each in together if each.probabilities is not None]
-                together[0].members = torch.stack(softmaxes)
-        return predictions
-
-    def fit(self, cell: Cell) -> None:
-        """Fit a cell's method, or load what it learned; have the members of its ensemble ready.
-
-        A training-free method of one segmenter passes.
-        """
-        kind, count = cell.method.fit_on(), cell.method.needs().ensemble
-        start = time.perf_counter()
-        if count:
-            self.members(count)
-        if kind is not FitOn.NOTHING:
-            self._fit(cell, kind)
-        if count or kind is not FitOn.NOTHING:
-            cell.fit_seconds = time.perf_counter() - start
-
-    def _fit(self, cell: Cell, kind: FitOn) -> None:
-        def build(folder: Path, context: Context) -> None:
-            pairs = self._pairs(cell)
-            if kind is not FitOn.LABELS and not len(pairs):
-                raise BenchError(
-                    f"{cell.entry.name} learns from a segmenter's predictions of the training split, and "
-                    f"{self.group.train.dataset.info.name} has none: name another with --train-dataset"
-                )
-            if kind is not FitOn.LABELS:
-                source = self.group.network if kind is FitOn.IN_FOLD else self.group.teacher
-                check_classes(pairs[0].prediction, self.group.train.dataset.info, source.name)
-            cell.method.fit(pairs, context)
-            cell.method.save(folder)
-
-        # Whoever learns from other predictions than the final segmenter's own must not depend on it.
-        seen = self.group.network.model if kind is FitOn.IN_FOLD else None
-        facts = fit_facts(cell, self.group)
-        folder = self._made(f"method-{cell.entry.name}", facts, build, self.group.seed, seen, cell.weights)
-        cell.method.load(folder, self.scoring(cell))
-
-    def fitted(self) -> None:
-        """Let go of what only fitting needs."""
-        self._fold.cache_clear()
-
-    def scoring(self, cell: Cell) -> Context:
-        """What a cell's method is loaded and scores with."""
-        scratch = self.store.scratch / f"score-{cell.identity.key}"
-        return self._context(scratch, self.group.seed, self.group.network.model, cell.weights)
-
-    def _made(
+    def make(
         self,
-        kind: str,
-        facts: dict[str, Any],
+        name: str,
+        facts: Mapping[str, Any],
         build: Build,
+        *,
         seed: int,
-        segmenter: Segmenter | None,
-        weights: dict[str, str],
+        segmenter: Segmenter | None = None,
+        weights: dict[str, str] | None = None,
     ) -> Path:
-        """An artifact of the store; the pretrained weights that went into it are added to `weights`."""
+        """The folder of an artifact, built where it is not in the store.
+
+        Args:
+            name: of the kind of artifact.
+            facts: all that the artifact depends on.
+            seed: of the build.
+            segmenter: the one that the build may ask for predictions.
+            weights: gets the pretrained weights that went into the artifact, name -> file or "none".
+        """
 
         def fill(folder: Path, scratch: Path) -> None:
             used: dict[str, str] = {}
-            build(folder, self._context(scratch, seed, segmenter, used))
+            build(folder, self.context(scratch, seed, segmenter, used))
             (folder / WEIGHTS).write_text(json.dumps(used))
 
-        folder = self.store.get(kind, facts, fill)
-        weights.update(json.loads((folder / WEIGHTS).read_text()))
+        folder = self.store.get(name, facts, fill)
+        if weights is not None:
+            weights.update(json.loads((folder / WEIGHTS).read_text()))
         return folder
 
-    def _context(
+    def context(
         self, scratch: Path, seed: int, segmenter: Segmenter | None, weights: dict[str, str]
     ) -> Context:
-        group = self.group
+        """The run that a plugin works in.
 
-        def artifact(
+        Args:
+            scratch: a folder for checkpoints of unfinished training.
+            weights: gets the pretrained weights that are used, name -> file or "none".
+        """
+
+        def shared(
             name: str, config: AnyConfig, build: Build, *, seed: int = 0, inputs: Sequence[str] = ()
         ) -> Path:
-            facts = {
-                "config": config_facts(config),
-                "code": code_hash(_module(build)),
-                "train": group.train.facts,
-                "inputs": list(inputs),
-                "precision": self.request.precision,
-                "seed": seed,
-            }
-            return self._made(name, facts, build, seed, None, weights)
+            facts = shared_facts(config, build, self.train, inputs, self.precision, seed)
+            return self.make(name, facts, build, seed=seed, weights=weights)
 
         return Context(
-            info=group.train.dataset.info,
-            train=group.train.train,
+            info=self.train.dataset.info,
+            train=self.train.train,
             device=self.device,
-            precision=self.request.precision,
+            precision=self.precision,
             seed=seed,
             workspace=scratch,
             segmenter=segmenter,
             track=self.track,
-            artifact=artifact,
-            memo=self._memo,
+            artifact=shared,
+            memo=self.memo,
             weights=weights,
         )
 
-    def _pairs(self, cell: Cell) -> Pairs:
-        samples, needs = self.group.train.train, cell.method.fit_needs()
-        network, teacher = self.group.network, self.group.teacher
-        kind, device = cell.method.fit_on(), self.device
-        if kind is FitOn.LABELS:
-            return folds.LabelPairs(samples, key_of(self.group.train.facts))
-        if kind is FitOn.IN_FOLD:
-            key = key_of(network.facts)
-            return folds.LivePairs(samples, key, lambda number: network.model, needs, device, network.seed)
-        if folds.can_be_stored(needs):
-            key = key_of(prediction_facts(teacher, needs))
-            return folds.StoredPairs(samples, key, self._out_of_fold(needs))
-        key = key_of(fold_facts(teacher, -1))
-        fold_of = [k for k, (start, end) in enumerate(folds.bounds(len(samples))) for _ in range(start, end)]
-        return folds.LivePairs(
-            samples, key, lambda number: self._fold(fold_of[number]), needs, device, teacher.seed
-        )
 
-    def _out_of_fold(self, needs: Needs) -> Path:
-        """Predictions of the whole training split, each by the fold segmenter that has not seen the image."""
-        teacher, samples = self.group.teacher, self.group.train.train
-
-        def build(folder: Path, context: Context) -> None:
-            for k, (start, _) in enumerate(folds.bounds(len(samples))):
-                _, left_out = folds.kept_and_left_out(samples, k)
-                folds.write_predictions(
-                    folder, start, left_out, self._fold(k), needs, self.device, teacher.seed
-                )
-
-        return self._made("predictions", prediction_facts(teacher, needs), build, teacher.seed, None, {})
-
-    def _load_fold(self, fold: int) -> Segmenter:
-        kept, _ = folds.kept_and_left_out(self.group.train.train, fold)
-        return self._trained(self.group.teacher, fold_facts(self.group.teacher, fold), kept)
-
-    def _trained(self, network: Network, facts: dict[str, Any], samples: Sequence[Sample]) -> Segmenter:
-        """A segmenter like `network`'s, trained on `samples`, or taken from the store."""
-        model = type(network.model)(network.model.config, network.model.dataset)
-
-        def build(folder: Path, context: Context) -> None:
-            model.fit(samples, context)
-            model.save(folder)
-
-        model.load(self._made("segmenter", facts, build, facts["seed"], None, {}), self.device)
-        return model
+def shared_facts(
+    config: AnyConfig, build: Build, train: PreparedData, inputs: Sequence[str], precision: str, seed: int
+) -> dict[str, Any]:
+    """All that an artifact depends on which methods share."""
+    return {
+        "config": config_facts(config),
+        "code": code_hash(_function_of(build)),
+        "train": train.facts,
+        "inputs": list(inputs),
+        "precision": precision,
+        "seed": seed,
+    }
 
 
-def check_classes(prediction: Prediction | None, info: DatasetInfo, segmenter: str) -> None:
-    """A segmenter's prediction is of the classes of the data set that it was trained on.
-
-    Raises:
-        BenchError: it has others, so that methods fitted on one segmenter could not read another's.
-    """
-    assert prediction is not None
-    known = len(info.classes)
-    for maps in (prediction.probabilities, prediction.logits):
-        if maps is not None and len(maps) != known:
-            raise BenchError(
-                f"segmenter '{segmenter}' predicts {len(maps)} classes, but {info.name} has {known}: "
-                "the segmenter that methods are fitted on and the one that is tested must have the same"
-            )
-    if int(prediction.labels.max()) >= known:
-        raise BenchError(
-            f"segmenter '{segmenter}' predicts class {int(prediction.labels.max())}, but {info.name} has "
-            f"{known}, numbered from 0"
-        )
+def _function_of(build: Any) -> Any:
+    """The function whose code a build runs; a partial's is the function that the partial calls."""
+    while isinstance(build, partial):
+        build = build.func
+    return build
 
 
-def fold_facts(teacher: Network, fold: int) -> dict[str, Any]:
-    """All that a fold's segmenter depends on; it is trained here even where the final one is a checkpoint."""
+def fold_facts(teacher: PlannedSegmenter, fold: int) -> dict[str, Any]:
+    """All that a fold's segmenter depends on; it is trained even where the final one is a checkpoint."""
     return {**teacher.facts, "checkpoint": None, "fold": fold, "folds": folds.FOLDS}
 
 
-def member_facts(network: Network, number: int) -> dict[str, Any]:
-    """All that an ensemble's member depends on: those of a run of another segmenter seed."""
-    return {**network.facts, "seed": network.seed + number}
+def member_facts(segmenter: PlannedSegmenter, number: int) -> dict[str, Any]:
+    """All that a member of an ensemble depends on: the facts of a run with another segmenter seed."""
+    return {**segmenter.facts, "seed": segmenter.seed + number}
 
 
-def prediction_facts(teacher: Network, needs: Needs) -> dict[str, Any]:
+def prediction_facts(teacher: PlannedSegmenter, needs: Needs) -> dict[str, Any]:
     """All that stored fold predictions depend on."""
     return {
         "folds": fold_facts(teacher, -1),
         "logits": needs.logits,
         "probabilities": needs.probabilities,
-        "code": code_hash("segalarm.benchmark.run.folds"),
+        "code": code_hash(folds.write_predictions, folds.bounds),
     }
 
 
-def fit_facts(cell: Cell, group: Group) -> dict[str, Any]:
+def method_facts(entry: Entry, method: Method, fit_on: FitOn, group: Group, precision: str) -> dict[str, Any]:
     """All that a fitted method depends on."""
-    kind = cell.method.fit_on()
     facts: dict[str, Any] = {
-        "method": cell.entry.target,
-        "key": cell.method.fit_key(),
-        "files": config_facts(cell.method.config, cell.method.files()).get("files"),
-        "code": code_hash(type(cell.method).__module__),
-        "fit_on": kind,
+        "method": [entry.name, entry.plugin],
+        "key": method.fit_key(),
+        "files": config_facts(method.config, method.files()).get("files"),
+        "code": code_hash(*code_of(method)),
+        "fit_on": fit_on.source,
         "train": group.train.facts,
-        "precision": cell.identity.precision,
+        "precision": precision,
         "seed": group.seed,
     }
-    if kind is FitOn.IN_FOLD:
-        facts["segmenter"] = dict(group.network.facts)
-    if kind is FitOn.OUT_OF_FOLD:
-        facts["predictions"] = prediction_facts(group.teacher, cell.method.fit_needs())
+    if fit_on.source is Source.IN_FOLD:
+        facts["segmenter"] = dict(group.segmenter.facts)
+    if fit_on.source is Source.OUT_OF_FOLD:
+        facts["predictions"] = prediction_facts(group.teacher, fit_on.needs)
     return facts
 
 
-def stages_of(group: Group, store: Store) -> list[tuple[str, bool]]:
-    """(stage, whether it is in the store) in the order in which a run makes them."""
-    network, teacher = group.network, group.teacher
-    found = [(f"segmenter {network.name}", store.has("segmenter", network.facts))]
-    for number in range(1, max((cell.method.needs().ensemble for cell in group.waiting), default=0)):
-        facts = member_facts(network, number)
-        found.append((f"segmenter {network.name} of seed {facts['seed']}", store.has("segmenter", facts)))
-    waiting = [cell for cell in group.waiting if cell.method.fit_on() is not FitOn.NOTHING]
-    stored: dict[str, tuple[str, bool]] = {}
-    for cell in waiting:
-        if cell.method.fit_on() is not FitOn.OUT_OF_FOLD or store.has(*_fit_artifact(cell, group)):
+def method_artifact(job: Job, group: Group, fit_on: FitOn) -> tuple[str, dict[str, Any]]:
+    """The kind of artifact that a job's fitted method is, and its facts."""
+    facts = method_facts(job.entry, job.method, fit_on, group, job.identity.precision)
+    return f"method-{job.entry.name}", facts
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A costly part of a run, for people, and whether the store has the artifact."""
+
+    description: str
+    stored: bool
+
+
+def stages_of(group: Group, store: Store) -> list[Stage]:
+    """The stages of a group in the order in which a run makes them."""
+    return [*_segmenter_stages(group, store), *_fold_stages(group, store), *_method_stages(group, store)]
+
+
+def _segmenter_stages(group: Group, store: Store) -> list[Stage]:
+    segmenter = group.segmenter
+    stages = [Stage(f"segmenter {segmenter.name}", store.has("segmenter", segmenter.facts))]
+    members = max((job.method.needs().ensemble for job in group.waiting), default=0)
+    for number in range(1, members):
+        facts = member_facts(segmenter, number)
+        description = f"segmenter {segmenter.name} of seed {facts['seed']}"
+        stages.append(Stage(description, store.has("segmenter", facts)))
+    return stages
+
+
+def _fold_stages(group: Group, store: Store) -> list[Stage]:
+    """The fold segmenters and their stored predictions, as far as a job is still to be fitted on them."""
+    teacher = group.teacher
+    stages: dict[str, Stage] = {}
+    for job in group.waiting:
+        fit_on = job.method.fit_on()
+        if fit_on is None or fit_on.source is not Source.OUT_OF_FOLD:
             continue
-        for k in range(folds.FOLDS):
-            made = store.has("segmenter", fold_facts(teacher, k))
-            stored[f"fold {k}"] = (f"segmenter {teacher.name}, fold {k + 1} of {folds.FOLDS}", made)
-        needs = cell.method.fit_needs()
-        if folds.can_be_stored(needs):
-            facts = prediction_facts(teacher, needs)
-            stored[key_of(facts)] = (
-                f"predictions of {teacher.name}'s folds",
-                store.has("predictions", facts),
+        if store.has(*method_artifact(job, group, fit_on)):
+            continue
+        for fold in range(folds.FOLDS):
+            description = f"segmenter {teacher.name}, fold {fold + 1} of {folds.FOLDS}"
+            stages[description] = Stage(description, store.has("segmenter", fold_facts(teacher, fold)))
+        if folds.can_be_stored(fit_on.needs):
+            facts = prediction_facts(teacher, fit_on.needs)
+            stages[str(facts)] = Stage(
+                f"predictions of {teacher.name}'s folds", store.has("predictions", facts)
             )
-    found += stored.values()
-    for cell in waiting:
-        made = store.has(*_fit_artifact(cell, group))
-        found.append((f"fit {cell.entry.name} for {cell.identity.task}", made))
-    return found
+    return list(stages.values())
 
 
-def _fit_artifact(cell: Cell, group: Group) -> tuple[str, dict[str, Any]]:
-    return f"method-{cell.entry.name}", fit_facts(cell, group)
-
-
-def _module(build: Any) -> str:
-    """Where a function's code stands; a partial's is that of what it calls."""
-    while isinstance(build, partial):
-        build = build.func
-    return str(getattr(build, "__module__", ""))
+def _method_stages(group: Group, store: Store) -> list[Stage]:
+    stages = []
+    for job in group.waiting:
+        fit_on = job.method.fit_on()
+        if fit_on is not None:
+            stored = store.has(*method_artifact(job, group, fit_on))
+            stages.append(Stage(f"fit {job.entry.name} for {job.identity.task}", stored))
+    return stages

@@ -1,79 +1,64 @@
-"""What a run consists of: cells (one record each), grouped by what they share."""
+"""The plan of a run: jobs (one record each), in groups that share data, a segmenter and a test pass."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..data.folders import locate, variant_of
-from ..data.loading import evenly
-from ..interfaces import Config, Dataset, DatasetInfo, FitOn, Method, Preset, Sample, Segmenter, Task
+from ..evaluation.by_task import EVALUATORS
+from ..interfaces import Dataset, DatasetInfo, Method, Option, Preset, Source, Task, Truth
 from ..interfaces.errors import AbsentError, BenchError, DataMissingError, UnknownNameError
+from ..metrics.streaming.confusion import ConfusionState
 from ..plugins.registry import Entry, Registry
 from ..storage.code_hash import code_hash
-from ..storage.record import Identity, Record, Tuned, flat
-from .request import Request, configure, swept
-
-LIMITS = {"train": 16, "validation": 8, "test": 8}
-"""The most samples a split in the preset `smoke`, evenly spaced."""
-
-
-@dataclass(frozen=True)
-class Data:
-    """A data set that is ready: its samples, cut to the preset."""
-
-    entry: Entry
-    dataset: Dataset
-    variant: str | None
-    train: Sequence[Sample]
-    validation: Sequence[Sample]
-    test: Sequence[Sample]
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What an artifact made of the training split depends on."""
-        info = self.dataset.info
-        return {
-            "dataset": info.name,
-            "variant": self.variant,
-            "revision": info.revision,
-            "samples": samples_hash(self.train),
-            "code": code_hash(type(self.dataset).__module__),
-        }
-
-
-@dataclass(frozen=True)
-class Network:
-    """A segmenter with all that its trained weights depend on."""
-
-    name: str
-    entry: Entry
-    model: Segmenter
-    seed: int
-    facts: dict[str, Any]
+from ..storage.identity import Identity, Tuned, flat
+from ..storage.record import Record
+from ..storage.store import key_of
+from . import folds
+from .configure import configure, swept
+from .inputs import (
+    PlannedSegmenter,
+    PreparedData,
+    config_facts,
+    data_facts,
+    find_segmenter,
+    plan_segmenter,
+    prepare_data,
+    samples_hash,
+    training_data,
+)
+from .request import Request
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A configuration of a method that may be chosen. `options`: what sets it apart, option -> value."""
+    """A configuration of a method that tuning may choose.
+
+    Attributes:
+        options: the values that set the configuration apart, option -> value.
+    """
 
     options: Mapping[str, Any]
     method: Method
 
 
-@dataclass
-class Cell:
-    """One record to be: a method on a task, within a group.
+@dataclass(frozen=True)
+class Job:
+    """One record to be made: a method with its configuration, on one task, within a group.
 
     Attributes:
-        candidates: where one configuration of several is to be chosen; `method` is the first until it is.
-        compared: options whose values the run compares on the test split, with these.
-        changed: options that were set to other values than the method has by itself, dotted where nested.
-        choice: what was chosen and how, for the record.
+        method: not fitted.
+        identity: says what makes the record different from any other.
+        code: a hash of the code that the record depends on.
+        candidates: the configurations that tuning chooses from; empty where nothing is tuned. `method` and
+            `identity` are the first candidate's.
+        compared: option -> the values that the run compares on the test split, with a job each.
+        changed: option, dotted where nested -> a value that the user set and that is not the method's own.
+        skipped: why no record can be made; None where one can.
+        cached: the file of a record that this run need not make again.
     """
 
     entry: Entry
@@ -83,72 +68,101 @@ class Cell:
     candidates: tuple[Candidate, ...] = ()
     compared: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     changed: Mapping[str, Any] = field(default_factory=dict)
-    choice: dict[str, Any] | None = None
-    state: str = "to run"
-    """"to run", "cached", "skipped", "ok" or "failed"."""
-    reason: str | None = None
-    record: Path | None = None
-    weights: dict[str, str] = field(default_factory=dict)
-    fit_seconds: float | None = None
-    score_seconds: float = 0.0
-    metric_seconds: float = 0.0
-    device_bytes: int | None = None
-
-    def unload(self) -> None:
-        """Let go of what the method learned or loaded."""
-        self.candidates = ()
-        self.method = type(self.method)(self.method.config, self.method.task)
-
-
-@dataclass
-class Group:
-    """The cells that share a pass of one segmenter over one test set.
-
-    Attributes:
-        network: the segmenter whose predictions are scored.
-        teacher: whose out-of-fold predictions methods are fitted on; mostly `network` itself.
-        errors: what cannot be planned, with the reason.
-    """
-
-    data: Data
-    train: Data
-    network: Network
-    teacher: Network
-    preset: Preset
-    seed: int
-    cells: list[Cell] = field(default_factory=list)
-    errors: list[tuple[str, BenchError]] = field(default_factory=list)
+    skipped: str | None = None
+    cached: Path | None = None
 
     @property
-    def waiting(self) -> list[Cell]:
-        """The cells that are still to run."""
-        return [cell for cell in self.cells if cell.state == "to run"]
+    def waiting(self) -> bool:
+        """Whether the job is to run."""
+        return self.skipped is None and self.cached is None
 
 
-def samples_hash(samples: Iterable[Sample]) -> str:
-    """A hash of the keys, in order."""
-    return hashlib.sha256("\n".join(sample.key for sample in samples).encode()).hexdigest()[:16]
+@dataclass(frozen=True)
+class Unplanned:
+    """Something that cannot be planned, and why."""
+
+    name: str
+    error: BenchError
 
 
-def config_facts(config: Config, files: Iterable[Path] | None = None) -> dict[str, Any]:
-    """All hyper-parameters, with the hash of each of these files; by default of those that they name.
+@dataclass(frozen=True)
+class Group:
+    """The jobs that share a pass of one segmenter over one test split.
+
+    Attributes:
+        data: the data set that is tested.
+        train: the data set that segmenter and methods are trained on.
+        segmenter: the segmenter whose predictions are scored.
+        teacher: the segmenter whose out-of-fold predictions methods are fitted on; mostly `segmenter` itself.
+        unplanned: the methods for which no job could be made.
+    """
+
+    data: PreparedData
+    train: PreparedData
+    segmenter: PlannedSegmenter
+    teacher: PlannedSegmenter
+    preset: Preset
+    seed: int
+    jobs: tuple[Job, ...] = ()
+    unplanned: tuple[Unplanned, ...] = ()
+
+    @property
+    def waiting(self) -> list[Job]:
+        """The jobs that are to run."""
+        return [job for job in self.jobs if job.waiting]
+
+
+def plan(request: Request, registry: Registry) -> Iterator[Group | Unplanned]:
+    """The groups of a run, data set by data set; `Unplanned` for one that cannot be planned.
 
     Raises:
-        BenchError: such a file cannot be read.
+        BenchError: a name that the request spells out is unknown or registered twice.
     """
-    facts = config.model_dump(mode="json")
-    # By name: where a package or a user keeps a file is no part of what it is.
-    found: dict[str, str] = {}
-    for file in config.files() if files is None else files:
-        name = file.name
-        while name in found:
-            name += "'"
-        found[name] = file_hash(file)
-    return {**facts, "files": found} if found else facts
+    check_names(request, registry)
+    for name in request.datasets or registry.names("datasets"):
+        try:
+            dataset_class: type[Dataset] = registry.get("datasets", name).load()
+            preset = request.preset or dataset_class.info.default_preset
+            data, train = _data(request, name, preset, registry)
+        except BenchError as error:
+            yield Unplanned(name, error)
+            continue
+        info = dataset_class.info
+        usual = info.segmenters if preset is Preset.FULL else info.light
+        names = usual if request.segmenters == ("all",) else request.segmenters or usual[:1]
+        for segmenter, seed in itertools.product(names, request.seeds):
+            try:
+                group = _empty_group(request, registry, data, train, segmenter, preset, seed)
+                yield _Planner(request, registry, group).filled()
+            except BenchError as error:
+                yield Unplanned(f"{name} with {segmenter}", error)
+
+
+def plan_without_records(
+    request: Request, registry: Registry, say: Callable[[str], None]
+) -> list[Group]:
+    """The groups of a request that leaves no records, so that every job is to run whatever records there are.
+
+    Of all data sets, those that are not on this machine are left out, and a line says so.
+
+    Raises:
+        BenchError: something else cannot be planned.
+    """
+    groups = []
+    for group in plan(replace(request, rerun="always"), registry):
+        if isinstance(group, Unplanned):
+            if request.datasets or not isinstance(group.error, AbsentError):
+                raise group.error
+            say(f"skipped {group.name}: {group.error}")
+            continue
+        for unplanned in group.unplanned:
+            raise unplanned.error
+        groups.append(group)
+    return groups
 
 
 def check_names(request: Request, registry: Registry) -> None:
-    """Every name that the request spells out is known.
+    """Check that every name which the request spells out is known.
 
     Raises:
         BenchError: a name is unknown or registered twice.
@@ -168,351 +182,305 @@ def check_names(request: Request, registry: Registry) -> None:
         raise UnknownNameError("data set", name, registry.names("datasets"))
 
 
-def prepare_data(request: Request, name: str, preset: Preset, registry: Registry) -> Data:
-    """Find, check and, where it is generated, make a data set.
+def _data(
+    request: Request, name: str, preset: Preset, registry: Registry
+) -> tuple[PreparedData, PreparedData]:
+    """The data set of a name, and the data set that is trained on.
 
     Raises:
-        BenchError: the tree is missing, malformed, or no release and not declared a variant.
+        BenchError: one of them is missing or malformed, or there is nothing to train on.
     """
-    entry = registry.get("datasets", name)
-    kind: type[Dataset] = entry.load()
-    folder = request.folder(name)
-    if kind.generated:
-        root = request.workspace / "data" / name
-    elif folder is None:
-        hint = f"--data DIR, or BENCH_DATA. {kind.info.source}"
-        raise DataMissingError(f"data set '{name}' needs a folder: {hint}")
-    else:
-        root = locate(kind, folder)
-    dataset = kind(root)
-    dataset.prepare()
-    variant = variant_of(dataset, request.variants)
-    splits = {name: dataset.samples(name) for name in ("train", "validation", "test")}
-    if preset is Preset.SMOKE:
-        splits = {name: evenly(samples, LIMITS[name]) for name, samples in splits.items()}
-    return Data(entry, dataset, variant, **splits)
-
-
-def trained_on(request: Request, data: Data, preset: Preset, registry: Registry) -> Data:
-    """The data set that is trained on: the tested one, unless the request names another.
-
-    Raises:
-        BenchError: as `prepare_data`.
-    """
-    other = request.train_dataset
-    if other is None or other == data.entry.name:
-        return data
-    try:
-        return prepare_data(request, other, preset, registry)
-    except AbsentError as error:
-        # It was asked for by name, even where all data sets are tested: nothing to skip.
-        raise BenchError(f"--train-dataset {other}: {error}") from error
-
-
-def data_facts(data: Data, train: Data) -> dict[str, Any]:
-    """What of an `Identity` says which samples were tested, and which trained on."""
-    info = data.dataset.info
-    return {
-        "dataset": info.name,
-        "variant": data.variant,
-        "dataset_revision": info.revision,
-        "samples_hash": samples_hash(data.test),
-        "n_samples": len(data.test),
-        "train_dataset": train.dataset.info.name,
-        "train_variant": train.variant,
-        "train_samples_hash": samples_hash(train.train),
-        "n_train_samples": len(train.train),
-    }
-
-
-def find_segmenter(name: str, registry: Registry) -> tuple[Entry, dict[str, Any]]:
-    """The entry of a segmenter's name, and the options that the name implies.
-
-    Args:
-        name: registered, or an mmsegmentation config by name or path.
-
-    Raises:
-        UnknownNameError: neither; gives the nearest names.
-    """
-    if name in registry.entries["segmenters"]:
-        return registry.get("segmenters", name), {}
-    from ..segmenters.mmsegmentation.network import find
-
-    try:
-        config = find(name)
-    except BenchError as error:
-        raise UnknownNameError("segmenter", name, registry.names("segmenters"), str(error)) from error
-    own = Path(name).suffix == ".py"
-    return registry.get("segmenters", "mmseg"), {"config": str(config) if own else config.stem}
-
-
-def make_network(
-    request: Request,
-    name: str,
-    preset: Preset,
-    train: Data,
-    seed: int,
-    registry: Registry,
-    checkpoint: Path | None,
-) -> Network:
-    """A segmenter that is not yet trained.
-
-    Raises:
-        BenchError: its name or an option is unknown, or a file that it names cannot be read.
-    """
-    info = train.dataset.info
-    entry, implied = find_segmenter(name, registry)
-    options = {**request.options.get("segmenter", {}), **request.options.get(name, {}), **implied}
-    kind: type[Segmenter] = entry.load()
-    model = kind(configure(kind, name, options, preset, request.protocol, info), info)
-    facts = {
-        "segmenter": entry.target,
-        # A checkpoint takes the place of the training, and of what that would start from.
-        "config": config_facts(model.config, None if checkpoint is None else ()),
-        "sources": [file_hash(file) for file in model.sources()],
-        "code": code_hash(kind.__module__),
-        "train": train.facts,
-        "seed": seed,
-        "precision": request.precision,
-        "checkpoint": file_hash(checkpoint) if checkpoint else None,
-    }
-    return Network(name, entry, model, seed, facts)
-
-
-def file_hash(file: Path) -> str:
-    """sha256 of a file.
-
-    Raises:
-        BenchError: it cannot be read.
-    """
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise BenchError(f"{file} cannot be read: {error.strerror}") from error
-
-
-def groups(request: Request, registry: Registry) -> Iterator[Group | tuple[str, BenchError]]:
-    """The groups of a run, or (what, error) for one that cannot be planned.
-
-    Raises:
-        BenchError: a name that the request spells out is unknown or registered twice.
-    """
-    check_names(request, registry)
-    for name in request.datasets or registry.names("datasets"):
-        try:
-            kind: type[Dataset] = registry.get("datasets", name).load()
-            preset = request.preset or kind.info.default_preset
-            learns = request.checkpoint is None
-            # Whatever there is of its tree.
-            if learns and request.train_dataset in (None, name) and "train" not in kind.info.splits:
-                raise DataMissingError(_no_training(name))
-            data = prepare_data(request, name, preset, registry)
-            train = trained_on(request, data, preset, registry)
-            if learns and not train.train:
-                # To lack one is a mistake only of a data set that was named to be trained on.
-                missing = DataMissingError if train is data else BenchError
-                raise missing(_no_training(train.entry.name))
-        except BenchError as error:
-            yield name, error
-            continue
-        usual = kind.info.segmenters if preset is Preset.FULL else kind.info.light
-        wanted = usual if request.segmenters == ("all",) else request.segmenters or usual[:1]
-        for segmenter, seed in itertools.product(wanted, request.seeds):
-            try:
-                yield _group(request, registry, data, train, segmenter, preset, seed)
-            except BenchError as error:
-                yield f"{name} with {segmenter}", error
+    learns = request.checkpoint is None
+    info: DatasetInfo = registry.get("datasets", name).load().info
+    # Said before the folder is looked for: no folder of this data set has a training split.
+    if learns and request.train_dataset in (None, name) and "train" not in info.splits:
+        raise DataMissingError(_no_training(name))
+    data = prepare_data(request, name, preset, registry)
+    train = training_data(request, data, preset, registry)
+    if learns and not train.train:
+        # A missing training split is a mistake only of a data set that was named to be trained on.
+        missing = DataMissingError if train is data else BenchError
+        raise missing(_no_training(train.entry.name))
+    return data, train
 
 
 def _no_training(name: str) -> str:
     return f"data set '{name}' has no training split: give --train-dataset NAME, or a --checkpoint"
 
 
-def _tasks(request: Request, info: DatasetInfo) -> Sequence[Task]:
-    """What is run on a data set."""
-    # Whoever asks for all tasks, or all data sets, means all that there is ground truth for.
+def _empty_group(
+    request: Request,
+    registry: Registry,
+    data: PreparedData,
+    train: PreparedData,
+    name: str,
+    preset: Preset,
+    seed: int,
+) -> Group:
+    """A group without jobs."""
+    own_seed = seed if request.segmenter_seed is None else request.segmenter_seed
+    segmenter = plan_segmenter(request, name, preset, train, own_seed, registry, request.checkpoint)
+    teacher = segmenter
+    if request.train_segmenter not in (None, name):
+        teacher = plan_segmenter(request, request.train_segmenter, preset, train, own_seed, registry, None)
+    return Group(data, train, segmenter, teacher, preset, seed)
+
+
+def tasks_of(request: Request, info: DatasetInfo) -> Sequence[Task]:
+    """The tasks that are run on a data set."""
+    # Whoever asks for all tasks, or for all data sets, means all that there is ground truth for.
     if set(request.tasks) == set(Task) or not (request.tasks or request.datasets):
         return info.tasks
     return request.tasks or info.default_tasks or info.tasks
 
 
-def _group(
-    request: Request, registry: Registry, data: Data, train: Data, name: str, preset: Preset, seed: int
-) -> Group:
-    own_seed = seed if request.segmenter_seed is None else request.segmenter_seed
-    network = make_network(request, name, preset, train, own_seed, registry, request.checkpoint)
-    teacher = network
-    if request.train_segmenter not in (None, name):
-        teacher = make_network(request, request.train_segmenter, preset, train, own_seed, registry, None)
-    group = Group(data, train, network, teacher, preset, seed)
-    info = data.dataset.info
-    for method in request.methods or registry.names("methods"):
-        try:
-            found = registry.get("methods", method)
-            for task in _tasks(request, info):
-                # Whoever asks for all methods means all that do the task.
-                if task not in found.tasks and not (request.tasks and request.methods):
-                    continue
-                kind: type[Method] = found.load()
-                given, asked = request.options.get(method, {}), request.sweeps.get(method, {})
-                candidates = kind.candidates(task)
-                rows = {} if request.methods else kind.configurations(task)
-                tried = (asked or candidates) if request.tune_on else {}
-                tried = {key: values for key, values in tried.items() if key not in given}
-                sweep = {key: values for key, values in rows.items() if key not in given} | dict(asked)
-                sweep = {key: values for key, values in sweep.items() if key not in tried}
-                compared = {k: values for k, values in sweep.items() if k in asked or k in candidates}
-                fixed = sorted(flat(given).keys() - sweep.keys() - tried.keys())
-                for options in swept(given, sweep):
-                    cell = _cell(request, group, found, task, options, tried)
-                    changed = _changed(request, group, cell, fixed)
-                    group.cells.append(replace(cell, compared=compared, changed=changed))
-        except BenchError as error:
-            group.errors.append((f"{method} on {info.name}", error))
-        except Exception as error:  # whatever a plugin raises must not stop the others
-            problem = f"plugin '{found.plugin}' raises {type(error).__name__}: {error}"
-            group.errors.append((f"{method} on {info.name}", BenchError(problem)))
-    chosen = group.errors or any(cell.candidates for cell in group.cells)
-    if request.tune_on and request.methods and not chosen:
-        raise BenchError(
-            f"--tune-on {request.tune_on}: nothing is left open by {', '.join(request.methods)}: name an "
-            "option and its values with --sweep"
+@dataclass(frozen=True)
+class _Variation:
+    """How the jobs of one method on one task differ.
+
+    Attributes:
+        given: options that the user set.
+        sweep: option -> values, a job each.
+        tried: option -> values that tuning chooses from within a job.
+        compared: the part of `sweep` whose values the run compares on the test split.
+    """
+
+    given: Mapping[str, Any]
+    sweep: Mapping[str, Sequence[Any]]
+    tried: Mapping[str, Sequence[Any]]
+    compared: Mapping[str, Sequence[Any]]
+
+    @property
+    def fixed(self) -> list[str]:
+        """Options that the user set to one value, dotted where nested."""
+        return sorted(flat(self.given).keys() - self.sweep.keys() - self.tried.keys())
+
+
+@dataclass(frozen=True)
+class _Planner:
+    """Makes the jobs of one group."""
+
+    request: Request
+    registry: Registry
+    group: Group
+
+    def filled(self) -> Group:
+        """The group with its jobs.
+
+        Raises:
+            BenchError: tuning was asked for, and no method has anything to tune.
+        """
+        jobs: list[Job] = []
+        unplanned: list[Unplanned] = []
+        info = self.group.data.dataset.info
+        for name in self.request.methods or self.registry.names("methods"):
+            try:
+                entry = self.registry.get("methods", name)
+                for task in tasks_of(self.request, info):
+                    # Whoever asks for all methods means all that do the task.
+                    if task in entry.tasks or (self.request.tasks and self.request.methods):
+                        jobs += self._jobs(entry, task)
+            except BenchError as error:
+                unplanned.append(Unplanned(f"{name} on {info.name}", error))
+            except Exception as error:  # whatever a plugin raises must not stop the others
+                problem = f"plugin '{entry.plugin}' raises {type(error).__name__}: {error}"
+                unplanned.append(Unplanned(f"{name} on {info.name}", BenchError(problem)))
+        if self.request.tune_on and self.request.methods and not unplanned:
+            self._check_tuning(jobs)
+        group = self.group
+        segmenters = (group.segmenter, group.teacher)
+        return Group(
+            group.data, group.train, *segmenters, group.preset, group.seed, tuple(jobs), tuple(unplanned)
         )
-    return group
+
+    def _check_tuning(self, jobs: Sequence[Job]) -> None:
+        if not any(job.candidates for job in jobs):
+            raise BenchError(
+                f"--tune-on {self.request.tune_on}: {', '.join(self.request.methods)} leaves no option open: "
+                "name an option and its values with --sweep"
+            )
+
+    def _jobs(self, entry: Entry, task: Task) -> Iterator[Job]:
+        """The jobs of one method on one task."""
+        variation = self._variation(entry, task)
+        for options in swept(variation.given, variation.sweep):
+            yield self._job(entry, task, options, variation)
+
+    def _variation(self, entry: Entry, task: Task) -> _Variation:
+        given = self.request.options.get(entry.name, {})
+        asked = self.request.sweeps.get(entry.name, {})
+        declared = self._declared(entry, task, given, asked)
+        candidates = {option.name: option.candidates for option in declared if option.candidates}
+        rows = {option.name: option.rows for option in declared if option.rows and not self.request.methods}
+        tried = (asked or candidates) if self.request.tune_on else {}
+        tried = {key: values for key, values in tried.items() if key not in given}
+        sweep = {key: values for key, values in rows.items() if key not in given} | dict(asked)
+        sweep = {key: values for key, values in sweep.items() if key not in tried}
+        compared = {key: values for key, values in sweep.items() if key in asked or key in candidates}
+        return _Variation(given, sweep, tried, compared)
+
+    def _declared(
+        self, entry: Entry, task: Task, given: Mapping[str, Any], asked: Mapping[str, Sequence[Any]]
+    ) -> Sequence[Option]:
+        """The options that the method declares. An option without a value of its own gets a swept one."""
+        first = {key: values[:1] for key, values in asked.items()}
+        return self._method(entry, task, next(swept(given, first))).options()
+
+    def _method(self, entry: Entry, task: Task, options: Mapping[str, Any]) -> Method:
+        method_class: type[Method] = entry.load()
+        group = self.group
+        settings = (group.preset, self.request.protocol, group.train.dataset.info)
+        return method_class(configure(method_class, entry.name, options, *settings), task)
+
+    def _job(self, entry: Entry, task: Task, options: Mapping[str, Any], variation: _Variation) -> Job:
+        candidates = tuple(
+            Candidate(values, self._method(entry, task, chosen))
+            for values, chosen in _combinations(options, variation.tried)
+        )
+        method = candidates[0].method
+        identity = self._identity(entry, method, variation)
+        code = self._code(method, tuned=bool(variation.tried))
+        skipped = _reason_to_skip(entry, method, self.group)
+        return Job(
+            entry,
+            method,
+            identity,
+            code,
+            candidates=candidates if variation.tried else (),
+            compared=variation.compared,
+            changed=self._changed(entry, method, variation.fixed),
+            skipped=skipped,
+            cached=None if skipped else _finished_record(self.request, identity, code),
+        )
+
+    def _identity(self, entry: Entry, method: Method, variation: _Variation) -> Identity:
+        request, group = self.request, self.group
+        fit_on = method.fit_on()
+        from_folds = fit_on is not None and fit_on.source is Source.OUT_OF_FOLD
+        teacher = group.teacher if from_folds and group.teacher is not group.segmenter else None
+        return Identity(
+            **data_facts(group.data, group.train),
+            segmenter=group.segmenter.name,
+            segmenter_config=group.segmenter.facts["config"],
+            segmenter_checkpoint=group.segmenter.facts["checkpoint"],
+            segmenter_seed=request.segmenter_seed,
+            train_segmenter=teacher.name if teacher else None,
+            train_segmenter_config=teacher.facts["config"] if teacher else None,
+            method=entry.name,
+            method_config=config_facts(method.config, method.files()),
+            task=method.task,
+            protocol=request.protocol,
+            preset=group.preset,
+            precision=request.precision,
+            seed=group.seed,
+            tuned=self._tuned(variation.tried),
+        )
+
+    def _tuned(self, tried: Mapping[str, Sequence[Any]]) -> Tuned | None:
+        """The part of an identity that says how options are chosen.
+
+        Raises:
+            BenchError: there is no such split to choose on.
+        """
+        split, train = self.request.tune_on, self.group.train
+        if not tried or split is None:
+            return None
+        if not train.validation:
+            raise BenchError(
+                f"--tune-on {split}: data set '{train.dataset.info.name}' has no {split} split to choose "
+                f"{', '.join(tried)} on: set it with --set instead"
+            )
+        return Tuned(
+            split=split,
+            n_samples=len(train.validation),
+            samples_hash=samples_hash(train.validation),
+            options={key: list(values) for key, values in tried.items()},
+        )
+
+    def _changed(self, entry: Entry, method: Method, options: Sequence[str]) -> dict[str, Any]:
+        """Those of the options, dotted where nested, that are not at the method's own values."""
+        if not options:
+            return {}
+        try:
+            own = flat(self._method(entry, method.task, {}).config.model_dump(mode="json"))
+        except BenchError:  # an option has no value unless one is given
+            own = {}
+        values = flat(method.config.model_dump(mode="json"))
+        return {key: values[key] for key in options if key in values and own.get(key, ...) != values[key]}
+
+    def _code(self, method: Method, tuned: bool) -> str:
+        """A hash of all code that the record of a method depends on."""
+        # The test pass and the tuning work on jobs, and import this module.
+        from . import test_pass, tuning
+
+        group = self.group
+        roots: list[Any] = [*code_of(method), type(group.segmenter.model), type(group.data.dataset), Truth]
+        roots += [EVALUATORS[method.task], ConfusionState, test_pass.predict, test_pass.score_samples]
+        fit_on = method.fit_on()
+        if fit_on is not None and fit_on.source is Source.OUT_OF_FOLD:
+            roots += [folds.write_predictions, folds.StoredPairs, folds.LivePairs]
+        if tuned:
+            roots.append(tuning.choose)
+        return key_of({"code": code_hash(*roots), "sources": group.segmenter.facts["sources"]})
 
 
-def _cell(
-    request: Request,
-    group: Group,
-    entry: Entry,
-    task: Task,
-    options: Mapping[str, Any],
-    tried: Mapping[str, Sequence[Any]],
-) -> Cell:
-    kind: type[Method] = entry.load()
-    data, train = group.data, group.train
-    settings = (group.preset, request.protocol, train.dataset.info)
-    candidates = tuple(
-        Candidate(values, kind(configure(kind, entry.name, found, *settings), task))
-        for values, found in tried_of(options, tried)
-    )
-    method = candidates[0].method
-    network, teacher = group.network, group.teacher
-    learns_from_other = teacher is not network and method.fit_on() is FitOn.OUT_OF_FOLD
-    identity = Identity(
-        **data_facts(data, train),
-        segmenter=network.name,
-        segmenter_config=network.facts["config"],
-        segmenter_checkpoint=network.facts["checkpoint"],
-        segmenter_seed=request.segmenter_seed,
-        train_segmenter=teacher.name if learns_from_other else None,
-        train_segmenter_config=teacher.facts["config"] if learns_from_other else None,
-        method=entry.name,
-        method_config=config_facts(method.config, method.files()),
-        task=task,
-        protocol=request.protocol,
-        preset=group.preset,
-        precision=request.precision,
-        seed=group.seed,
-        tuned=_tuned(request, train, tried),
-    )
-    modules = (kind, type(network.model), type(data.dataset))
-    parts = [code_hash(plugin.__module__) for plugin in modules]
-    parts.append(code_hash("segalarm.benchmark.evaluation.evaluators"))
-    if tried:
-        parts.append(code_hash("segalarm.benchmark.run.tuning"))
-    parts += network.facts["sources"]
-    if method.fit_on() is FitOn.OUT_OF_FOLD:
-        parts.append(code_hash("segalarm.benchmark.run.folds"))
-    cell = Cell(entry, method, identity, hashlib.sha256("".join(parts).encode()).hexdigest()[:16])
-    cell.candidates = candidates if tried else ()
-    reason = _no_meaning(cell, group)
-    if reason is not None:
-        cell.state, cell.reason = "skipped", reason
-    else:
-        _look_up(request, cell)
-    return cell
+def code_of(method: Method) -> list[type[Method]]:
+    """The classes that a method's code consists of: its own, and those of the methods inside the method."""
+    return [type(method), *(part for inner in method.parts() for part in code_of(inner))]
 
 
-def _changed(request: Request, group: Group, cell: Cell, options: Sequence[str]) -> dict[str, Any]:
-    """Those of the options, dotted where nested, that are not at the method's own values; what they are."""
-    if not options:
-        return {}
-    settings = (group.preset, request.protocol, group.train.dataset.info)
-    try:
-        own = flat(configure(type(cell.method), cell.entry.name, {}, *settings).model_dump(mode="json"))
-    except BenchError:  # an option has no value unless one is given
-        own = {}
-    found = flat(cell.method.config.model_dump(mode="json"))
-    return {key: found[key] for key in options if key in found and own.get(key, ...) != found[key]}
-
-
-def tried_of(
+def _combinations(
     options: Mapping[str, Any], tried: Mapping[str, Sequence[Any]]
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """(the values tried, all options) of every combination; one without values where nothing is tried."""
+    """(the tried values, all options) of every combination; one without values where nothing is tried."""
     for values in itertools.product(*tried.values()):
         chosen = dict(zip(tried, values, strict=True))
         yield chosen, next(swept(options, {key: [value] for key, value in chosen.items()}))
 
 
-def _tuned(request: Request, train: Data, tried: Mapping[str, Sequence[Any]]) -> Tuned | None:
-    """What the identity says of a choice.
-
-    Raises:
-        BenchError: there is no such split to choose on.
-    """
-    if not tried or request.tune_on is None:
-        return None
-    if not train.validation:
-        raise BenchError(
-            f"--tune-on {request.tune_on}: data set '{train.dataset.info.name}' has no {request.tune_on} "
-            f"split to choose {', '.join(tried)} on: set it with --set instead"
-        )
-    return Tuned(
-        split=request.tune_on,
-        n_samples=len(train.validation),
-        samples_hash=samples_hash(train.validation),
-        options={key: list(values) for key, values in tried.items()},
-    )
-
-
-def _no_meaning(cell: Cell, group: Group) -> str | None:
-    task, info = cell.identity.task, group.data.dataset.info
-    if task not in cell.entry.tasks:
-        return f"{cell.entry.name} does not do {task}"
+def _reason_to_skip(entry: Entry, method: Method, group: Group) -> str | None:
+    """Why a method has no meaning in a group, or None."""
+    task, info, trained_on = method.task, group.data.dataset.info, group.train.dataset.info
+    segmenter = group.segmenter
+    if task not in entry.tasks:
+        return f"{entry.name} does not do {task}"
     if task not in info.tasks:
         return f"{info.name} has no ground truth for {task}"
-    if task is not Task.ANOMALY and group.train.dataset.info.classes != info.classes:
-        return f"{group.train.dataset.info.name}, trained on, has other classes than {info.name}"
-    if info.ndim not in group.network.entry.ndims:
-        return f"{group.network.name} does not segment in {info.ndim} dimensions"
-    needs = cell.method.needs()
-    if needs.ensemble and group.network.facts["checkpoint"] is not None:
-        return f"{cell.entry.name} trains segmenters of several seeds, but --checkpoint gives one"
-    # What fitting needs comes from another segmenter where one was named.
-    lacking = group.network.model.lacks(needs.of_one)
-    if lacking is None and cell.method.fit_on() in (FitOn.IN_FOLD, FitOn.OUT_OF_FOLD):
-        source = group.network if cell.method.fit_on() is FitOn.IN_FOLD else group.teacher
-        lacking = source.model.lacks(cell.method.fit_needs())
-    reason = cell.method.skip(info) or lacking
-    # Last, since it says the least.
-    if reason is None and info.ndim not in cell.entry.ndims:
-        return f"{cell.entry.name} does not work in {info.ndim} dimensions"
+    if task is not Task.ANOMALY and trained_on.classes != info.classes:
+        return f"{trained_on.name}, trained on, has other classes than {info.name}"
+    if info.ndim not in segmenter.entry.ndims:
+        return f"{segmenter.name} does not segment in {info.ndim} dimensions"
+    if method.needs().ensemble and segmenter.facts["checkpoint"] is not None:
+        return f"{entry.name} trains segmenters of several seeds, but --checkpoint gives one"
+    reason = method.skip(info) or _lacking(method, group)
+    # Last, since this reason says the least.
+    if reason is None and info.ndim not in entry.ndims:
+        return f"{entry.name} does not work in {info.ndim} dimensions"
     return reason
 
 
-def _look_up(request: Request, cell: Cell) -> None:
-    """Mark the cell as cached where the rerun policy takes the record that is there."""
+def _lacking(method: Method, group: Group) -> str | None:
+    """Why a segmenter cannot give what the method reads, or None."""
+    lacking = group.segmenter.model.lacks(method.needs().of_one)
+    fit_on = method.fit_on()
+    if lacking is None and fit_on is not None and fit_on.source is not Source.LABELS:
+        # Predictions to be fitted on come from another segmenter where the user named one.
+        source = group.segmenter if fit_on.source is Source.IN_FOLD else group.teacher
+        lacking = source.model.lacks(fit_on.needs)
+    return lacking
+
+
+def _finished_record(request: Request, identity: Identity, code: str) -> Path | None:
+    """The file of a record that the rerun policy takes in place of a run, or None."""
     if request.rerun == "always":
-        return
-    for file in request.record_folder.glob(f"*_{cell.identity.key}.json"):
+        return None
+    for file in request.record_folder.glob(f"*_{identity.key}.json"):
         try:
             record = Record.load(file)
-        except BenchError:  # damaged or of an old schema: the run writes it anew
+        except BenchError:  # damaged or of a newer schema: the run writes the record anew
             continue
-        # What made an earlier run skip it (a package that was not installed, say) is gone.
-        finished = record.status == "ok" and record.provenance.code_hash == cell.code
+        # Whatever made an earlier run skip the job (a package that was not installed, say) may be gone.
+        finished = record.status == "ok" and record.provenance.code_hash == code
         if finished or request.rerun == "never":
-            cell.state, cell.record = "cached", file
+            return file
+    return None

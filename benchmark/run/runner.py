@@ -1,55 +1,58 @@
-"""The pipeline: data, segmenter, one pass over the test set for all methods, records."""
+"""Runs a plan: segmenters are trained, options tuned, methods fitted, the test split scored, records written."""
 
 from __future__ import annotations
 
-import platform
-import resource
-import subprocess
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from ..evaluation.evaluators import Evaluation, Evaluator, make_evaluator
+from ..evaluation.by_task import make_evaluator
+from ..evaluation.evaluator import Evaluation, Evaluator
 from ..interfaces import VOID, Labels, Sample, Scores
 from ..interfaces.errors import AbsentError, BenchError
 from ..metrics import ConfusionState
-from ..plugins.registry import Entry, Registry
-from ..storage.record import Git, Plugin, Provenance, Record
+from ..plugins.registry import Registry
+from ..storage.identity import Identity
+from ..storage.record import Record
+from ..storage.record_parts import Compared, SegmenterQuality, Tuning
 from ..storage.store import Store
-from .artifacts import Stages, Track, stages_of
-from .plan import Cell, Group, groups
+from .artifacts import Track, stages_of
+from .environment import peak_memory, provenance, supplier
+from .fitting import FittedJob, Fitting
+from .plan import Group, Job, Unplanned, plan
 from .request import Request
-from .test_pass import scored
-from .tuning import amend, tune
-from .tuning import facts as how_chosen
+from .test_pass import Cost, TestPass
+from .tuning import tune
 
-LIBRARIES = (
-    "torch",
-    "torchvision",
-    "mmsegmentation",
-    "mmcv-lite",
-    "mmengine",
-    "numpy",
-    "scipy",
-    "lightning-fabric",
-)
-OPTIONAL = ("monai", "nibabel")
-"""Libraries of extras."""
 BACKLOG = {2: 16, 3: 1}
-"""Dimensions -> updates of metrics that may wait while the segmenter goes on; each holds an image."""
+"""Dimensions -> updates of metrics that may wait while the segmenter goes on; each update holds an image."""
 LESS_MEMORY = (
     "Choose a smaller --preset, or a smaller batch_size or crop with --set; what was finished is kept, and "
     "unfinished training goes on from its last checkpoint where its options stay the same"
 )
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of a job.
+
+    Attributes:
+        state: "to run" in a dry run only; "cached" where an earlier record was taken.
+        reason: why the job was skipped or failed.
+        record: the file of the record; None where no record could be written.
+    """
+
+    identity: Identity
+    state: Literal["to run", "cached", "skipped", "ok", "failed"]
+    reason: str | None = None
+    record: Path | None = None
 
 
 @dataclass
@@ -57,28 +60,23 @@ class Outcome:
     """What a run did.
 
     Attributes:
-        absent: data sets that "all" stands for and that this machine has not or cannot read, or that have
+        absent: data sets that "all" stands for and that this machine lacks or cannot read, or that have
             nothing to train on.
-        errors: what could not even be planned, with the reason.
+        errors: what could not even be planned.
     """
 
-    cells: list[Cell] = field(default_factory=list)
-    absent: list[tuple[str, str]] = field(default_factory=list)
-    errors: list[tuple[str, str]] = field(default_factory=list)
+    results: list[JobResult] = field(default_factory=list)
+    absent: list[Unplanned] = field(default_factory=list)
+    errors: list[Unplanned] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
         """Whether anything went wrong."""
-        return bool(self.errors) or any(cell.state == "failed" for cell in self.cells)
-
-    def note(self, what: str, error: BenchError, wanted: bool) -> None:
-        """Take down what cannot be planned. `wanted`: it was asked for by name."""
-        missing = isinstance(error, AbsentError) and not wanted
-        (self.absent if missing else self.errors).append((what, str(error)))
+        return bool(self.errors) or any(result.state == "failed" for result in self.results)
 
 
 def run(request: Request, registry: Registry, track: Track, say: Callable[[str], None]) -> Outcome:
-    """Run all cells; one that fails does not stop the others.
+    """Run all jobs; one that fails does not stop the others.
 
     Args:
         track: wraps an iterable in a progress bar: `track(iterable, description, total)`.
@@ -91,37 +89,39 @@ def run(request: Request, registry: Registry, track: Track, say: Callable[[str],
     device = pick_device(request.device)
     outcome = Outcome()
     for group in _planned(request, registry, outcome):
-        _Pass(request, group, Stages(request, group, store, device, track)).run()
+        outcome.results += GroupRun(request, group, Fitting(request, group, store, device, track)).run()
     return outcome
 
 
 def describe(request: Request, registry: Registry, say: Callable[[str], None]) -> Outcome:
-    """Show the stages that `run` would make and those that are cached, without making any."""
+    """Show the stages that `run` would make and those that are in the store, without making any."""
     store = Store(request.workspace)
     outcome = Outcome()
     for group in _planned(request, registry, outcome):
-        data, waiting = group.data, len(group.waiting)
+        data, waiting = group.data, group.waiting
         images = f"{len(data.train)} training and {len(data.test)} test images"
         say(f"{data.dataset.info.name}: {images} in {data.dataset.root}")
         if waiting:
-            for stage, made in stages_of(group, store):
-                say(f"  {'cached ' if made else 'to make'}  {stage}")
-            tuned = next((cell.identity.tuned for cell in group.waiting if cell.identity.tuned), None)
+            for stage in stages_of(group, store):
+                say(f"  {'cached ' if stage.stored else 'to make'}  {stage.description}")
+            tuned = next((job.identity.tuned for job in waiting if job.identity.tuned), None)
             if tuned is not None:
                 say(f"  to make  one pass over {tuned.n_samples} images of {tuned.split}, to choose options")
-            say(f"  to make  one pass over the test images, for {waiting} of {len(group.cells)} records")
+            say(f"  to make  one pass over the test images, for {len(waiting)} of {len(group.jobs)} records")
+        for job in group.jobs:
+            state: Any = "to run" if job.waiting else "cached" if job.cached else "skipped"
+            outcome.results.append(JobResult(job.identity, state, job.skipped, job.cached))
     return outcome
 
 
 def _planned(request: Request, registry: Registry, outcome: Outcome) -> Iterator[Group]:
-    """The groups that can be run; the rest goes into the outcome."""
-    for group in groups(request, registry):
-        if isinstance(group, tuple):
-            outcome.note(*group, wanted=bool(request.datasets))
+    """The groups that can be run; the rest is noted in the outcome."""
+    for group in plan(request, registry):
+        if isinstance(group, Unplanned):
+            absent = isinstance(group.error, AbsentError) and not request.datasets
+            (outcome.absent if absent else outcome.errors).append(group)
             continue
-        for what, error in group.errors:
-            outcome.note(what, error, wanted=True)
-        outcome.cells += group.cells
+        outcome.errors += group.unplanned
         yield group
 
 
@@ -144,234 +144,259 @@ def pick_device(name: str) -> str:
     return name
 
 
-class _Pass:
-    """One group: its segmenter, and one pass over the test set for all its waiting cells."""
+@dataclass
+class _Judged:
+    """A job in the test pass, with the evaluator of its scores and what both cost."""
 
-    def __init__(self, request: Request, group: Group, stages: Stages) -> None:
+    fitted: FittedJob
+    evaluator: Evaluator
+    cost: Cost
+    metric_seconds: float = 0.0
+
+
+class GroupRun:
+    """One group: its segmenter, and one pass over the test split for all its waiting jobs."""
+
+    def __init__(self, request: Request, group: Group, fitting: Fitting) -> None:
         self.request = request
         self.group = group
-        self.stages = stages
-        self.runs = 0
-        self.confusion: ConfusionState | None = None
+        self.fitting = fitting
+        self._results: dict[str, JobResult] = {}
+        self._tunings: dict[str, Tuning] = {}
+        self._confusion: ConfusionState | None = None
         info = group.data.dataset.info
         if group.train.dataset.info.classes == info.classes and info.classes:
-            self.confusion = ConfusionState(len(info.classes), VOID)
+            self._confusion = ConfusionState(len(info.classes), VOID)
 
-    def run(self) -> None:
-        """Run what waits; write a record for every cell that is not cached."""
+    def run(self) -> list[JobResult]:
+        """Run the waiting jobs; write a record for every job that is not cached.
+
+        Returns:
+            The result of every job, in the plan's order.
+        """
         if self.group.waiting:
             try:
-                self.stages.segmenter()
-                self._tune()
-                for cell in self.group.waiting:
-                    self._fit(cell)
-                self.stages.fitted()
-                self._score()
-            except Exception as error:
-                for cell in self.group.waiting:
-                    self._fail(cell, error)
-        for cell in self.group.cells:
-            cell.unload()
-            if cell.state == "cached":
-                amend(cell)
-            if cell.state == "skipped":
-                cell.record = self._record(cell, None).save(self.request.record_folder)
+                self.fitting.segmenter()
+                fitted = self._fitted()
+                self.fitting.release_folds()
+                if fitted:
+                    self._score(fitted)
+            except Exception as error:  # each job fails with the error of what they share
+                for job in self._open():
+                    self._fail(job, error)
+        for job in self.group.jobs:
+            if job.cached is not None:
+                note_comparison(job, job.cached)
+                self._results[job.identity.key] = JobResult(job.identity, "cached", None, job.cached)
+            elif job.skipped is not None:
+                file = self._record(job, "skipped", reason=job.skipped).save(self.request.record_folder)
+                self._results[job.identity.key] = JobResult(job.identity, "skipped", job.skipped, file)
+        return [self._results[job.identity.key] for job in self.group.jobs]
 
-    def _tune(self) -> None:
-        """Choose options on held-out data, where that was asked for."""
-        open_to_choice = [cell for cell in self.group.waiting if cell.candidates]
-        if not open_to_choice:
-            return
-        start = time.perf_counter()
-        for cell, error in tune(self.stages, open_to_choice):
-            self._fail(cell, error)
-        self.stages.timings["tune"] = time.perf_counter() - start
+    def _open(self) -> list[Job]:
+        """The waiting jobs that have no result yet."""
+        return [job for job in self.group.waiting if job.identity.key not in self._results]
 
-    def _fit(self, cell: Cell) -> None:
-        try:
-            self.stages.fit(cell)
-        except Exception as error:
-            self._fail(cell, error)
-
-    def _score(self) -> None:
-        """One pass over the test set; scores meet ground truth in the evaluators alone."""
-        group, info = self.group, self.group.data.dataset.info
-        scratch = self.stages.store.scratch
-        evaluators = {
-            id(cell): make_evaluator(cell.identity.task, info, self.request.protocol, scratch)
-            for cell in group.waiting
-        }
-        if not evaluators:
-            return
-        self.runs = len(evaluators)
-        start = time.perf_counter()
-        # Metrics are computed beside the segmenter, which is at the next images already.
-        ranking: deque[tuple[Cell, Future[float]]] = deque()
-        with ThreadPoolExecutor(1) as judge:
-            for sample, labels, answers in scored(self.stages, group.data.test, group.waiting):
-                if self.confusion is not None:
-                    self.confusion.update(sample.key, labels, sample.truth.scored)
-                for cell, answer in answers:
-                    if cell.state == "failed":
-                        continue
-                    if isinstance(answer, Exception):
-                        self._fail(cell, answer)
-                    else:
-                        update = judge.submit(_update, evaluators[id(cell)], sample, labels, answer)
-                        ranking.append((cell, update))
-                self._settle(ranking, BACKLOG[info.ndim])
-                if not group.waiting:
-                    break
-            self._settle(ranking, 0)
-        self.stages.timings["pass"] = time.perf_counter() - start
-        for cell in group.waiting:
+    def _fitted(self) -> list[FittedJob]:
+        """The jobs that can score; those that cannot have failed."""
+        tuned = self._tuned()
+        fitted = []
+        for job in self._open():
             try:
-                try:
-                    found = evaluators[id(cell)].result()
-                except BenchError as error:
-                    raise BenchError(f"{group.data.dataset.root}: {error}") from error
-                cell.record = self._record(cell, found).save(self.request.record_folder)
-            except Exception as error:
-                self._fail(cell, error)
+                fitted.append(tuned[job.identity.key] if job.candidates else self.fitting.fit(job))
+            except Exception as error:  # whatever a plugin raises must not stop the others
+                self._fail(job, error)
+        return fitted
+
+    def _tuned(self) -> dict[str, FittedJob]:
+        """The jobs whose options were chosen on held-out data, by their keys."""
+        jobs = [job for job in self.group.waiting if job.candidates]
+        if not jobs:
+            return {}
+        start = time.perf_counter()
+        chosen = {}
+        for job, choice in zip(jobs, tune(self.fitting, jobs), strict=True):
+            if isinstance(choice, Exception):
+                self._fail(job, choice)
             else:
-                cell.state = "ok"
+                chosen[job.identity.key] = choice.fitted
+                self._tunings[job.identity.key] = choice.tuning
+        self.fitting.timings["tune"] = time.perf_counter() - start
+        return chosen
 
-    def _settle(self, ranking: deque[tuple[Cell, Future[float]]], most: int) -> None:
+    def _score(self, fitted: list[FittedJob]) -> None:
+        """One pass over the test split; scores meet ground truth in the evaluators alone."""
+        info, request = self.group.data.dataset.info, self.request
+        start = time.perf_counter()
+        test = TestPass(self.fitting, self.group.data.test, fitted, self._failed_in_pass)
+        scratch = self.fitting.artifacts.store.scratch
+        judged = {
+            id(job): _Judged(job, make_evaluator(job.method.task, info, request.protocol, scratch), cost)
+            for job, cost in zip(fitted, test.costs, strict=True)
+        }
+        # Metrics are computed in a thread beside the segmenter, which is at the next images already.
+        updates: deque[tuple[_Judged, Future[float]]] = deque()
+        with ThreadPoolExecutor(1) as thread:
+            for scored in test:
+                if self._confusion is not None:
+                    self._confusion.update(scored.sample.key, scored.labels, scored.sample.truth.scored)
+                for answer in scored.answers:
+                    one = judged[id(answer.job)]
+                    arguments = (one.evaluator, scored.sample, scored.labels, answer.scores)
+                    updates.append((one, thread.submit(_update, *arguments)))
+                self._settle(updates, BACKLOG[info.ndim], test)
+                if not self._open():
+                    break
+            self._settle(updates, 0, test)
+        self.fitting.timings["predict"] = test.predict_seconds
+        self.fitting.timings["pass"] = time.perf_counter() - start
+        for one in judged.values():
+            if one.fitted.job.identity.key not in self._results:
+                self._finish(one, runs=len(fitted))
+
+    def _settle(
+        self, updates: deque[tuple[_Judged, Future[float]]], most: int, test: TestPass
+    ) -> None:
         """Wait until at most so many updates of metrics are under way."""
-        while len(ranking) > most:
-            cell, update = ranking.popleft()
+        while len(updates) > most:
+            one, update = updates.popleft()
             try:
-                cell.metric_seconds += update.result()
-            except Exception as error:
-                if cell.state != "failed":
-                    self._fail(cell, error)
+                one.metric_seconds += update.result()
+            except Exception as error:  # scores of a plugin may be of any kind
+                test.drop(one.fitted)
+                self._fail(one.fitted.job, error)
 
-    def _fail(self, cell: Cell, error: Exception) -> None:
-        known = isinstance(error, BenchError)
-        cell.state = "failed"
-        cell.reason = str(error) if known else f"{type(error).__name__}: {error}"
-        if is_out_of_memory(error):
-            known, cell.reason = True, f"out of memory ({error}). {LESS_MEMORY}"
-        cell.unload()
-        extra = {} if known else {"traceback": "".join(traceback.format_exception(error))}
-        record = self._record(cell, None, extra)
-        if is_finished(self.request.record_folder / record.file_name):
-            cell.reason += ". The record of an earlier run is left as it was"
-            return
+    def _failed_in_pass(self, fitted: FittedJob, error: Exception) -> None:
+        self._fail(fitted.job, error)
+
+    def _finish(self, judged: _Judged, runs: int) -> None:
+        """Write the record of a job that has scored the whole test split."""
+        job = judged.fitted.job
         try:
-            cell.record = record.save(self.request.record_folder)
-        except BenchError as unwritable:
-            if str(unwritable) != cell.reason:
-                cell.reason += f". Its record is not written: {unwritable}"
+            try:
+                evaluation = judged.evaluator.result()
+            except BenchError as error:
+                raise BenchError(f"{self.group.data.dataset.root}: {error}") from error
+            record = self._finished_record(judged, evaluation, runs)
+            file = record.save(self.request.record_folder)
+        except Exception as error:  # an evaluator must not stop the others
+            self._fail(job, error)
+        else:
+            self._results[job.identity.key] = JobResult(record.identity, "ok", None, file)
 
-    def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
-        group, facts = self.group, how_chosen(cell) | dict(extra or {})
-        if found is not None:
-            facts |= found.facts
-        if found is not None and self.confusion is not None:
-            iou = self.confusion.per_class()
-            names = group.data.dataset.info.classes
-            facts["segmenter"] = {
-                "mIoU": _number(self.confusion.compute()),
-                "IoU": {name: _number(value) for name, value in zip(names, iou, strict=True)},
-            }
-        timings = dict(self.stages.timings)
-        if cell.fit_seconds is not None:
-            timings["fit"] = cell.fit_seconds
-        if found is not None:
-            timings |= {"score": cell.score_seconds, "metrics": cell.metric_seconds}
-            facts["runs_in_pass"] = self.runs
+    def _fail(self, job: Job, error: Exception) -> None:
+        """Give a job the state "failed", once, and write a record that says why."""
+        if job.identity.key in self._results:
+            return
+        foreseen = isinstance(error, BenchError)
+        reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
+        if is_out_of_memory(error):
+            foreseen, reason = True, f"out of memory ({error}). {LESS_MEMORY}"
+        text = None if foreseen else "".join(traceback.format_exception(error))
+        record = self._record(job, "failed", reason=reason, traceback=text)
+        file: Path | None = None
+        if is_finished(self.request.record_folder / record.file_name):
+            reason += ". The record of an earlier run is left as it was"
+        else:
+            try:
+                file = record.save(self.request.record_folder)
+            except BenchError as unwritable:
+                if str(unwritable) != reason:
+                    reason += f". Its record is not written: {unwritable}"
+        self._results[job.identity.key] = JobResult(job.identity, "failed", reason, file)
+
+    def _finished_record(self, judged: _Judged, evaluation: Evaluation, runs: int) -> Record:
+        fitted = judged.fitted
+        costs = {"score": judged.cost.seconds, "metrics": judged.metric_seconds}
+        fit = {} if fitted.fit_seconds is None else {"fit": fitted.fit_seconds}
+        return self._record(
+            fitted.job,
+            "ok",
+            tuning=self._tunings.get(fitted.job.identity.key),
+            weights=fitted.weights,
+            timings=fit | costs,
+            runs_in_pass=runs,
+            segmenter_quality=self._segmenter_quality(),
+            peak_device_bytes=judged.cost.device_bytes,
+            **measured(evaluation),
+        )
+
+    def _record(
+        self,
+        job: Job,
+        status: Literal["ok", "skipped", "failed"],
+        *,
+        tuning: Tuning | None = None,
+        weights: Mapping[str, str] | None = None,
+        timings: Mapping[str, float] | None = None,
+        **fields: Any,
+    ) -> Record:
+        """The record of a job; `fields` are those of `Record`."""
+        group = self.group
+        compared = {option: list(values) for option, values in job.compared.items()}
         return Record(
-            identity=cell.identity,
-            status="ok" if found else cell.state,
-            reason=cell.reason,
-            provenance=self._provenance(cell),
-            **numbers(found),
-            timings=timings,
+            identity=job.identity,
+            status=status,
+            provenance=provenance(
+                method=supplier(job.entry),
+                dataset=supplier(group.data.entry),
+                segmenter=supplier(group.segmenter.entry),
+                code=job.code,
+                device=self.fitting.device,
+                weights={**self.fitting.weights, **(weights or {})},
+            ),
+            tuning=tuning,
+            compared=Compared(split="test", options=compared) if compared else None,
+            changed=dict(job.changed),
+            caveats=_caveats(job),
+            timings={**self.fitting.timings, **(timings or {})},
             peak_memory_bytes=peak_memory(),
-            peak_device_bytes=cell.device_bytes,
-            extra=facts,
+            **fields,
         )
 
-    def _provenance(self, cell: Cell) -> Provenance:
-        return provenance(
-            method=supplier(cell.entry),
-            dataset=supplier(self.group.data.entry),
-            segmenter=supplier(self.group.network.entry),
-            code=cell.code,
-            device=self.stages.device,
-            weights={**self.stages.weights, **cell.weights},
-        )
+    def _segmenter_quality(self) -> SegmenterQuality | None:
+        """How well the segmenter did on the test split; None where its classes are not the data set's."""
+        if self._confusion is None:
+            return None
+        names = self.group.data.dataset.info.classes
+        iou = dict(zip(names, map(float, self._confusion.per_class()), strict=True))
+        return SegmenterQuality(mIoU=self._confusion.compute(), IoU=iou)
 
 
-def supplier(entry: Entry) -> Plugin:
-    """Who supplied a name."""
-    return Plugin(plugin=entry.plugin, version=entry.version)
+def _caveats(job: Job) -> tuple[str, ...]:
+    """Which options were chosen on test labels, and where; an option that was tuned anew owes nothing."""
+    tuned = job.identity.tuned.options if job.identity.tuned else ()
+    notes = [
+        option.chosen_on_test
+        for option in job.method.options()
+        if option.chosen_on_test and option.name not in tuned
+    ]
+    return tuple(dict.fromkeys(notes))
 
 
-def numbers(found: Evaluation | None) -> dict[str, Any]:
+def note_comparison(job: Job, file: Path) -> None:
+    """Note in a cached record the values that this run compares the record with on the test split."""
+    if not job.compared:
+        return
+    record = Record.load(file)
+    known: Mapping[str, Any] = record.compared.options if record.compared else {}
+    options = dict(known)
+    for key, values in job.compared.items():
+        earlier = list(known.get(key, []))
+        options[key] = [*earlier, *(value for value in values if value not in earlier)]
+    if options != known:
+        compared = Compared(split="test", options=options)
+        record.model_copy(update={"compared": compared}).save(file.parent)
+
+
+def measured(evaluation: Evaluation) -> dict[str, Any]:
     """The fields of a record that an evaluation fills."""
-    if found is None:
-        return {}
     names = ("metrics", "error_bounds", "intervals", "per_class", "per_image", "counts")
-    return {name: getattr(found, name) for name in names}
-
-
-def peak_memory() -> int:
-    """The most host memory that this process has held, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def provenance(
-    method: Plugin,
-    dataset: Plugin,
-    segmenter: Plugin | None,
-    code: str,
-    device: str,
-    weights: Mapping[str, str] | None = None,
-) -> Provenance:
-    """Where a record that is made now comes from. `code`: a hash of what its numbers depend on."""
-    return Provenance(
-        method=method,
-        dataset=dataset,
-        segmenter=segmenter,
-        segalarm=version("segalarm"),
-        code_hash=code,
-        git=git_state(),
-        libraries=libraries(),
-        python=platform.python_version(),
-        platform=platform.platform(),
-        device=device,
-        device_name=torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name(),
-        weights=dict(weights or {}),
-    )
-
-
-def libraries() -> dict[str, str]:
-    """Name -> version of what numbers may depend on, as far as it is installed."""
-    found = {name: version(name) for name in LIBRARIES}
-    for name in OPTIONAL:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def git_state() -> Git | None:
-    """The checkout that this package runs from, or None where it is installed."""
-    root = Path(__file__).resolve().parents[2]
-    if not (root / ".git").exists():
-        return None
-    try:
-        asked = {"cwd": root, "capture_output": True, "text": True, "check": True}
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], **asked).stdout.strip()  # type: ignore[call-overload]
-        changed = subprocess.run(["git", "status", "--porcelain"], **asked).stdout  # type: ignore[call-overload]
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return Git(commit=commit, dirty=bool(changed))
+    return {name: getattr(evaluation, name) for name in (*names, "images_without", "components")}
 
 
 def _update(evaluator: Evaluator, sample: Sample, labels: Labels, scores: Scores) -> float:
-    """Let an evaluator take a sample; the seconds that it took."""
+    """Let an evaluator take a sample; the seconds that this took."""
     began = time.perf_counter()
     evaluator.update(sample, labels, scores)
     return time.perf_counter() - began
@@ -382,23 +407,9 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
-def cpu_name() -> str:
-    """The processor's model and the number of cores that torch uses."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):  # no Linux, or a processor that does not say
-        model = platform.processor() or platform.machine()
-    return f"{model}, {torch.get_num_threads()} threads"
-
-
 def is_finished(file: Path) -> bool:
     """Whether a file holds a record with metrics."""
     try:
         return Record.load(file).status == "ok"
-    except BenchError:  # absent, damaged or of an old schema
+    except BenchError:  # absent, damaged or of a newer schema
         return False
-
-
-def _number(value: float) -> float | None:
-    return None if value != value else float(value)

@@ -1,29 +1,25 @@
-"""One pass of a segmenter over samples, for all methods of a run."""
+"""One pass of a segmenter over samples, for all methods of a group."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..data.loading import load_batches, to_batch
-from ..interfaces import Context, Item, Labels, Needs, Sample, Scores
-from ..interfaces.errors import AbsentError, BenchError
-from ..plugins.registry import Registry
-from ..storage.store import Store
-from .artifacts import Stages, Track, check_classes
-from .plan import Cell, Group, groups
-from .request import Request
+from ..interfaces import Item, Labels, Needs, Prediction, Sample, Scores, Segmenter
+from ..interfaces.errors import BenchError
+from .fitting import FittedJob, Fitting, check_classes
 
 BATCH = 4
 
 
 class DevicePeak:
-    """The most memory that tensors held on a GPU since this was made; the CPU does not tell."""
+    """The most memory that tensors have held on a GPU since this object was made; the CPU does not tell."""
 
     def __init__(self, device: str) -> None:
         self._device = device if device.startswith("cuda") else None
@@ -35,94 +31,161 @@ class DevicePeak:
         return None if self._device is None else torch.cuda.max_memory_allocated(self._device)
 
 
-def largest(*counts: int | None) -> int | None:
-    """The largest of those that are known."""
-    return max((count for count in counts if count is not None), default=None)
+@dataclass
+class Cost:
+    """What a method costs in a test pass.
+
+    Attributes:
+        seconds: of scoring, and of what another method of the run has computed for this one.
+        device_bytes: the largest GPU memory while the method scored or the segmenter predicted for it.
+    """
+
+    seconds: float = 0.0
+    device_bytes: int | None = None
+
+    def add(self, seconds: float, *device_bytes: int | None) -> None:
+        """Count one batch."""
+        self.seconds += seconds
+        known = [count for count in (self.device_bytes, *device_bytes) if count is not None]
+        self.device_bytes = max(known, default=None)
 
 
-def all_groups(request: Request, registry: Registry, say: Callable[[str], None]) -> list[Group]:
-    """The groups of a request that leaves no records: whatever records there are, every cell is to run.
+@dataclass(frozen=True)
+class Answer:
+    """The scores of one method for one sample."""
 
-    Of all data sets, those that are not here are left out, and said.
+    job: FittedJob
+    scores: Scores
+
+
+@dataclass(frozen=True)
+class ScoredSample:
+    """A sample, the classes that the segmenter predicts, and the answer of every method that has not failed.
+
+    Attributes:
+        labels: int64 (*spatial), the predicted classes.
+    """
+
+    sample: Sample
+    labels: Labels
+    answers: Sequence[Answer]
+
+
+def raise_failure(job: FittedJob, error: Exception) -> None:
+    """Let a failing method end the whole pass."""
+    raise error
+
+
+@dataclass
+class TestPass:
+    """A pass of a group's segmenter over samples, in which all jobs score.
+
+    Iterating gives a `ScoredSample` a sample, in order. A method that raises is asked no more.
+
+    Attributes:
+        on_failure: called with a job whose method raised; by default the pass ends with the error.
+        costs: what each job's method costs, in the order of `jobs`.
+        predict_seconds: of the segmenter.
+    """
+
+    __test__ = False  # no test case, whatever its name begins with
+
+    fitting: Fitting
+    samples: Sequence[Sample]
+    jobs: Sequence[FittedJob]
+    on_failure: Callable[[FittedJob, Exception], None] = raise_failure
+    predict_seconds: float = 0.0
+    costs: list[Cost] = field(init=False)
+    _dropped: set[int] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.costs = [Cost() for _ in self.jobs]
+
+    def drop(self, job: FittedJob) -> None:
+        """Ask a job's method no more."""
+        self._dropped.add(id(job))
+
+    def __iter__(self) -> Iterator[ScoredSample]:
+        group = self.fitting.group
+        info = group.data.dataset.info
+        needs = reduce(Needs.__or__, (job.method.needs() for job in self.jobs), Needs())
+        # Features and volumes are too large for more than one at a time.
+        size = 1 if needs.features or needs.branch or info.ndim == 3 else BATCH
+        batches: Iterable[list[Sample]] = load_batches(
+            self.samples, size, self.fitting.request.workers
+        )
+        for batch in self.fitting.artifacts.track(
+            batches, f"{info.name}: scoring", -(-len(self.samples) // size)
+        ):
+            yield from self._scored(batch, needs)
+
+    def _scored(self, batch: Sequence[Sample], needs: Needs) -> list[ScoredSample]:
+        """The samples of a batch. Nothing that the segmenter predicted is held after the return."""
+        group, peak = self.fitting.group, DevicePeak(self.fitting.device)
+        began = time.perf_counter()
+        images = to_batch(batch, self.fitting.device)
+        segmenters = self.fitting.members(max(needs.ensemble, 1))
+        predictions = predict(segmenters, images, [sample.key for sample in batch], needs, group.seed)
+        for prediction in predictions:
+            check_classes(prediction, group.train.dataset.info, group.segmenter.name)
+        labels = [prediction.labels.cpu().numpy() for prediction in predictions]
+        self.predict_seconds += time.perf_counter() - began
+        items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
+        answers = self._answers(items, peak.read())
+        return [ScoredSample(*parts) for parts in zip(batch, labels, answers, strict=True)]
+
+    def _answers(self, items: Sequence[Item], predict_bytes: int | None) -> list[list[Answer]]:
+        """The answers for each item, of all methods that do not fail."""
+        answers: list[list[Answer]] = [[] for _ in items]
+        for job, cost in zip(self.jobs, self.costs, strict=True):
+            if id(job) in self._dropped:
+                continue
+            peak = DevicePeak(self.fitting.device)
+            began = time.perf_counter() + _saved(items)
+            try:
+                scores = score_samples(job, items)
+            except Exception as error:  # whatever a plugin raises must not stop the others
+                self.drop(job)
+                self.on_failure(job, error)
+                continue
+            finally:
+                cost.add(time.perf_counter() + _saved(items) - began, predict_bytes, peak.read())
+            for of_item, score in zip(answers, scores, strict=True):
+                of_item.append(Answer(job, score))
+        return answers
+
+
+def _saved(items: Sequence[Item]) -> float:
+    """Seconds that were not spent, since another method had computed the same: a cost of this method, too."""
+    return sum(item.memo.saved for item in items)
+
+
+def score_samples(job: FittedJob, items: Sequence[Item]) -> list[Scores]:
+    """The scores of one method for the images of a batch.
 
     Raises:
-        BenchError: one cannot be planned.
+        BenchError: the method gives another number of scores. Whatever else a method raises passes.
     """
-    found = []
-    for group in groups(replace(request, rerun="always"), registry):
-        if isinstance(group, tuple):
-            what, missing = group
-            if request.datasets or not isinstance(missing, AbsentError):
-                raise missing
-            say(f"skipped {what}: {missing}")
-            continue
-        for _, problem in group.errors:
-            raise problem
-        found.append(group)
-    return found
+    scores = job.method.score(items, job.context)
+    if len(scores) != len(items):
+        raise BenchError(f"{job.job.entry.name} gave {len(scores)} scores for {len(items)} images")
+    return scores
 
 
-def ready(request: Request, group: Group, store: Store, device: str, track: Track) -> Stages:
-    """The stages of a group with its segmenter and every method fitted; makes what is not there yet."""
-    stages = Stages(request, group, store, device, track)
-    stages.segmenter()
-    for cell in group.waiting:
-        stages.fit(cell)
-    stages.fitted()
-    return stages
+def predict(
+    segmenters: Sequence[Segmenter], images: Tensor, keys: Sequence[str], needs: Needs, seed: int
+) -> list[Prediction]:
+    """The predictions of a segmenter for images of one size, with those of its ensemble where needed.
 
-
-def scored(
-    stages: Stages, samples: Sequence[Sample], cells: Sequence[Cell]
-) -> Iterator[tuple[Sample, Labels, list[tuple[Cell, Scores | Exception]]]]:
-    """Samples with the segmenter's labels and every cell's answer, in one pass.
-
-    A cell that has raised or failed is asked no more; its last answer is the exception.
+    Args:
+        segmenters: the segmenter itself first, then the other members of the ensemble.
+        images: float32 (B, C, *spatial).
     """
-    info = stages.group.data.dataset.info
-    needs = reduce(Needs.__or__, (cell.method.needs() for cell in cells), Needs())
-    # Features and volumes are too large for more than one at a time.
-    size = 1 if needs.features or needs.branch or info.ndim == 3 else BATCH
-    batches: Iterable[list[Sample]] = load_batches(samples, size, stages.request.workers)
-    active = [(cell, stages.scoring(cell)) for cell in cells]
-    stages.timings["predict"] = 0.0
-    for batch in stages.track(batches, f"{info.name}: scoring", -(-len(samples) // size)):
-        active = [asked for asked in active if asked[0].state == "to run"]
-        # In a function, so that nothing predicted is held while the next batch is.
-        labels, answers = _answered(stages, batch, needs, active)
-        raised = [isinstance(answer, Exception) for _, answer in answers[0]]
-        active = [asked for asked, failed in zip(active, raised, strict=True) if not failed]
-        yield from zip(batch, labels, answers, strict=True)
-
-
-def _answered(
-    stages: Stages, batch: Sequence[Sample], needs: Needs, cells: Sequence[tuple[Cell, Context]]
-) -> tuple[list[Labels], list[list[tuple[Cell, Scores | Exception]]]]:
-    """Of each sample of a batch the segmenter's labels and every cell's answer."""
-    group = stages.group
-    peak = DevicePeak(stages.device)
-    began = time.perf_counter()
-    images = to_batch(batch, stages.device)
-    predictions = stages.predict(images, [sample.key for sample in batch], needs)
-    for prediction in predictions:
-        check_classes(prediction, group.train.dataset.info, group.network.name)
-    labels = [prediction.labels.cpu().numpy() for prediction in predictions]
-    stages.timings["predict"] += time.perf_counter() - began
-    items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
-    answers: list[list[tuple[Cell, Scores | Exception]]] = [[] for _ in batch]
-    predicted = peak.read()
-    for cell, context in cells:
-        peak = DevicePeak(stages.device)
-        began = time.perf_counter() + sum(item.memo.saved for item in items)
-        try:
-            found: list[Any] = cell.method.score(items, context)
-            if len(found) != len(batch):
-                raise BenchError(f"{cell.entry.name} gave {len(found)} scores for {len(batch)} images")
-        except Exception as error:
-            found = [error] * len(batch)
-        # What another method of the run has computed for it is its cost, too.
-        cell.score_seconds += time.perf_counter() + sum(item.memo.saved for item in items) - began
-        cell.device_bytes = largest(cell.device_bytes, predicted, peak.read())
-        for place, answer in zip(answers, found, strict=True):
-            place.append((cell, answer))
-    return labels, answers
+    first, *others = segmenters
+    predictions = first.predict(images, keys, needs.of_one, seed)
+    if needs.ensemble:
+        more = [model.predict(images, keys, Needs(probabilities=True), seed) for model in others]
+        for of_image in zip(predictions, *more, strict=True):
+            softmaxes = [p.probabilities for p in of_image if p.probabilities is not None]
+            of_image[0].members = torch.stack(softmaxes)
+    return predictions

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from ..evaluation.evaluators import anomalies, errors, make_evaluator, pixel_scores
-from ..interfaces import Labels, Sample, Scores, Task
+from ..evaluation.by_task import make_evaluator
+from ..evaluation.ground_truth import anomalies, errors
+from ..evaluation.score_checks import pixel_scores
+from ..interfaces import DatasetInfo, Labels, Protocol, Sample, Scores, Task
 from ..interfaces.errors import BenchError
 from ..metrics import PerImageState
-from ..storage.record import Record
-from .artifacts import Stages
-from .plan import Candidate, Cell, config_facts
-from .test_pass import scored
+from ..storage.record_parts import Trial, Tuning
+from .fitting import FittedJob, Fitting
+from .inputs import config_facts
+from .plan import Candidate, Job
+from .test_pass import TestPass
 
 
 class Criterion(ABC):
-    """What candidates are compared by, on one split.
+    """The metric that candidates are compared by, on one split.
 
     Attributes:
         metric, aggregation: as in a record.
         sign: 1 where higher is better, else -1.
-        reason: why this one, where it is not the task's own.
+        reason: why this metric is used, where it is not the task's own.
     """
 
     metric: str
@@ -37,13 +40,14 @@ class Criterion(ABC):
 
     @abstractmethod
     def value(self) -> float:
-        """The metric over all samples; NaN where the split has nothing to compute it from."""
+        """The metric over all samples; NaN where the split has nothing to compute the metric from."""
 
 
 class AveragePrecision(Criterion):
-    """Average precision of anomalies (AUPR) or of errors (AP-Error), an image, then the mean.
+    """Average precision of anomalies (AUPR) or of errors (AP-Error) in each image, then the mean over images.
 
-    Per image whatever a table prints: a few numbers an image hold it, for any number of candidates.
+    The mean over images is used whatever a table prints: a few numbers an image suffice, for any number of
+    candidates.
     """
 
     def __init__(self, metric: str, reason: str | None = None) -> None:
@@ -59,165 +63,161 @@ class AveragePrecision(Criterion):
         self._state.update(sample.key, pixel_scores(sample, scores), *masks)
 
     def value(self) -> float:
-        """NaN where no image holds both kinds of pixel."""
+        """The mean; NaN where no image holds both kinds of pixel."""
         return self._state.compute().value.ap
 
 
 class QualityError(Criterion):
-    """MAE of the predicted quality, per class, then the mean."""
+    """The mean absolute error of the predicted quality of each class, then the mean over classes."""
 
     metric, aggregation, sign = "MAE", "per-class", -1
 
-    def __init__(self, stages: Stages) -> None:
-        info = stages.group.train.dataset.info
-        self._evaluator = make_evaluator(Task.IMAGE_FAILURE, info, stages.request.protocol)
+    def __init__(self, info: DatasetInfo, protocol: Protocol) -> None:
+        self._evaluator = make_evaluator(Task.IMAGE_FAILURE, info, protocol)
 
     def update(self, sample: Sample, prediction: Labels, scores: Scores) -> None:
-        """Note predicted and actual quality."""
+        """Note the predicted and the actual quality."""
         self._evaluator.update(sample, prediction, scores)
 
     def value(self) -> float:
-        """NaN where no class occurs."""
+        """The mean; NaN where no class occurs."""
         return self._evaluator.result().metrics["per-class"]["MAE"]
 
 
-def criteria(task: Task, stages: Stages) -> list[Criterion]:
-    """What to compare by, best first; the first that the split can compute counts.
+def criteria(task: Task, info: DatasetInfo, protocol: Protocol) -> list[Criterion]:
+    """The metrics to compare candidates by, best first; the first that the split can compute counts.
 
-    Held-out data seldom holds anomalies: StreetHazards' has none. What a segmenter gets wrong there stands in
-    for what it has never seen.
+    Held-out data seldom holds anomalies: StreetHazards' has none. The pixels that a segmenter gets wrong there
+    stand in for the objects that the segmenter has never seen.
     """
     if task is Task.IMAGE_FAILURE:
-        return [QualityError(stages)]
+        return [QualityError(info, protocol)]
     if task is Task.PIXEL_FAILURE:
         return [AveragePrecision("AP-Error")]
     return [AveragePrecision("AUPR"), AveragePrecision("AP-Error", "the split holds no anomalous pixel")]
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """One candidate of a cell, as a cell of its own."""
+class _Contestant:
+    """One candidate of a job, fitted."""
 
-    parent: Cell
     candidate: Candidate
-    cell: Cell
-    criteria: list[Criterion]
+    fitted: FittedJob
+    criteria: Sequence[Criterion]
 
 
-def tune(stages: Stages, cells: Sequence[Cell]) -> list[tuple[Cell, Exception]]:
-    """Give every cell with candidates the best of them, by one pass over the held-out split.
+@dataclass(frozen=True)
+class Tuned:
+    """A job whose options were chosen. `tuning` says how, for the record."""
+
+    fitted: FittedJob
+    tuning: Tuning
+
+
+def tune(fitting: Fitting, jobs: Sequence[Job]) -> list[Tuned | Exception]:
+    """Choose the best candidate of every job, by one pass over the held-out split.
+
+    Args:
+        jobs: with candidates.
 
     Returns:
-        The cells whose choice failed, with the reason; the others have one.
+        For each job the choice, or the reason why there is none: a candidate that fails makes its job fail.
     """
-    trials = [_trial(cell, candidate, stages) for cell in cells for candidate in cell.candidates]
-    failed: dict[int, tuple[Cell, Exception]] = {}
-    for trial in trials:
+    contests: list[list[_Contestant] | Exception] = [_contestants(fitting, job) for job in jobs]
+    _judge(fitting, contests)
+    outcomes: list[Tuned | Exception] = []
+    for job, contest in zip(jobs, contests, strict=True):
         try:
-            if id(trial.parent) not in failed:
-                stages.fit(trial.cell)
-        except Exception as error:
-            failed[id(trial.parent)] = (trial.parent, error)
-    alive = {id(t.cell): t for t in trials if id(t.parent) not in failed}
-    if alive:
-        for sample, labels, answers in scored(
-            stages, stages.group.train.validation, [trial.cell for trial in alive.values()]
-        ):
-            for cell, answer in answers:
-                trial = alive[id(cell)]
-                try:
-                    if isinstance(answer, Exception):
-                        raise answer
-                    if id(trial.parent) not in failed:
-                        for criterion in trial.criteria:
-                            criterion.update(sample, labels, answer)
-                except Exception as error:
-                    failed.setdefault(id(trial.parent), (trial.parent, error))
-    for cell in cells:
-        if cell.candidates and id(cell) not in failed:
+            outcomes.append(contest if isinstance(contest, Exception) else choose(job, contest))
+        except BenchError as error:
+            outcomes.append(error)
+    return outcomes
+
+
+def _contestants(fitting: Fitting, job: Job) -> list[_Contestant] | Exception:
+    """All candidates of a job, fitted; the error of the first that cannot be fitted."""
+    info = fitting.group.train.dataset.info
+    contestants = []
+    for candidate in job.candidates:
+        facts = config_facts(candidate.method.config, candidate.method.files())
+        identity = job.identity.model_copy(update={"method_config": facts})
+        alone = replace(job, method=candidate.method, identity=identity, candidates=())
+        try:
+            fitted = fitting.fit(alone)
+        except Exception as error:  # whatever a plugin raises must not stop the others
+            return error
+        judged = criteria(identity.task, info, fitting.request.protocol)
+        contestants.append(_Contestant(candidate, fitted, judged))
+    return contestants
+
+
+def _judge(fitting: Fitting, contests: list[list[_Contestant] | Exception]) -> None:
+    """Let all contestants score the held-out split; the error of one takes the place of its contest."""
+    contest_of = {
+        id(contestant.fitted): (number, contestant)
+        for number, contest in enumerate(contests)
+        if not isinstance(contest, Exception)
+        for contestant in contest
+    }
+    if not contest_of:
+        return
+
+    def fail(fitted: FittedJob, error: Exception) -> None:
+        number, _ = contest_of[id(fitted)]
+        contest = contests[number]
+        if not isinstance(contest, Exception):
+            contests[number] = error
+            for contestant in contest:
+                held_out.drop(contestant.fitted)
+
+    jobs = [contestant.fitted for _, contestant in contest_of.values()]
+    held_out = TestPass(fitting, fitting.group.train.validation, jobs, fail)
+    for scored in held_out:
+        for answer in scored.answers:
+            number, contestant = contest_of[id(answer.job)]
+            if isinstance(contests[number], Exception):
+                continue
             try:
-                _choose(cell, [trial for trial in trials if trial.parent is cell])
-            except BenchError as error:
-                failed[id(cell)] = (cell, error)
-    return list(failed.values())
+                for criterion in contestant.criteria:
+                    criterion.update(scored.sample, scored.labels, answer.scores)
+            except Exception as error:  # scores of a plugin may be of any kind
+                fail(answer.job, error)
 
 
-def _trial(cell: Cell, candidate: Candidate, stages: Stages) -> _Trial:
-    method = candidate.method
-    facts = config_facts(method.config, method.files())
-    identity = cell.identity.model_copy(update={"method_config": facts})
-    own = replace(cell, method=method, identity=identity, candidates=(), weights={})
-    return _Trial(cell, candidate, own, criteria(cell.identity.task, stages))
+def choose(job: Job, contestants: Sequence[_Contestant]) -> Tuned:
+    """The best contestant by the first criterion that the split can compute; of equally good ones the first.
 
-
-def _choose(cell: Cell, trials: Sequence[_Trial]) -> None:
-    """Of equally good candidates the first."""
-    tuned = cell.identity.tuned
+    Raises:
+        BenchError: the split can compute none.
+    """
+    tuned = job.identity.tuned
     assert tuned is not None
-    for judges in zip(*(trial.criteria for trial in trials), strict=True):
+    for judges in zip(*(contestant.criteria for contestant in contestants), strict=True):
         values = [judge.value() for judge in judges]
-        if any(value == value for value in values):
+        if not all(map(math.isnan, values)):
             break
     else:
+        metrics = ", ".join(criterion.metric for criterion in contestants[0].criteria)
         raise BenchError(
-            f"--tune-on {tuned.split}: {', '.join(c.metric for c in trials[0].criteria)} cannot be computed "
-            f"on the {tuned.n_samples} images of that split, so {', '.join(tuned.options)} cannot be chosen "
-            "on it: set it with --set instead"
+            f"--tune-on {tuned.split}: {metrics} cannot be computed on the {tuned.n_samples} images of that "
+            f"split, so {', '.join(tuned.options)} cannot be chosen on it: set it with --set instead"
         )
     judge = judges[0]
-    best = max(range(len(trials)), key=lambda row: _worth(judge.sign * values[row]))
-    chosen = trials[best]
-    cell.method, cell.identity, cell.candidates = chosen.cell.method, chosen.cell.identity, ()
-    cell.fit_seconds, cell.weights = chosen.cell.fit_seconds, chosen.cell.weights
-    cell.choice = {
-        "chosen": dict(chosen.candidate.options),
-        "split": tuned.split,
-        "images": tuned.n_samples,
-        "metric": judge.metric,
-        "aggregation": judge.aggregation,
-        "reason": judge.reason,
-        "trials": [
-            {**trial.candidate.options, judge.metric: _known(value)}
-            for trial, value in zip(trials, values, strict=True)
-        ],
-    }
+    best = max(range(len(values)), key=lambda row: _worth(judge.sign * values[row]))
+    tuning = Tuning(
+        chosen=dict(contestants[best].candidate.options),
+        split=tuned.split,
+        images=tuned.n_samples,
+        metric=judge.metric,
+        aggregation=judge.aggregation,
+        reason=judge.reason,
+        trials=tuple(
+            Trial(options=dict(contestant.candidate.options), value=value)
+            for contestant, value in zip(contestants, values, strict=True)
+        ),
+    )
+    return Tuned(contestants[best].fitted, tuning)
 
 
 def _worth(value: float) -> float:
-    return value if value == value else float("-inf")
-
-
-def _known(value: float) -> float | None:
-    return value if value == value else None
-
-
-def facts(cell: Cell) -> dict[str, Any]:
-    """What a record says of how options came to their values."""
-    found: dict[str, Any] = {}
-    if cell.choice is not None:
-        found["tuning"] = cell.choice
-    if cell.compared:
-        found["compared"] = {"split": "test", "options": {k: list(v) for k, v in cell.compared.items()}}
-    if cell.changed:
-        found["changed"] = dict(cell.changed)
-    anew = cell.identity.tuned.options if cell.identity.tuned else ()
-    caveats = [note for option, note in cell.method.caveats().items() if option not in anew]
-    if caveats:
-        found["caveats"] = list(dict.fromkeys(caveats))
-    return found
-
-
-def amend(cell: Cell) -> None:
-    """Note in a cached record the values that this run compares it with on the test split."""
-    if not cell.compared or cell.record is None:
-        return
-    record = Record.load(cell.record)
-    noted: Any = record.extra.get("compared") or {"options": {}}
-    known: dict[str, list[Any]] = noted["options"]
-    options = dict(known)
-    for key, values in cell.compared.items():
-        earlier = known.get(key, [])
-        options[key] = [*earlier, *(value for value in values if value not in earlier)]
-    if options != known:
-        extra = record.extra | {"compared": {"split": "test", "options": options}}
-        record.model_copy(update={"extra": extra}).save(cell.record.parent)
+    return -math.inf if math.isnan(value) else value

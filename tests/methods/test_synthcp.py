@@ -23,7 +23,7 @@ from segalarm.benchmark.interfaces import (
     View,
 )
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.request import configure
+from segalarm.benchmark.run.configure import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
 from segalarm.methods.building_blocks.label_maps import one_hot

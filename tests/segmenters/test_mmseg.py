@@ -14,7 +14,7 @@ from segalarm.benchmark.interfaces import (
     Truth,
 )
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.request import configure
+from segalarm.benchmark.run.configure import configure
 from segalarm.benchmark.segmenters.mmsegmentation.adapter import MMSegmenter
 from segalarm.benchmark.segmenters.mmsegmentation.inference import Runner
 from segalarm.benchmark.segmenters.mmsegmentation.network import find

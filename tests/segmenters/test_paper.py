@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from PIL import Image
 from segalarm.benchmark.interfaces import VOID, Features, Needs, Preset, Protocol, Sample, Truth
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.request import configure
+from segalarm.benchmark.run.configure import configure
 from segalarm.benchmark.segmenters.mmsegmentation.network import files_of
 from segalarm.benchmark.segmenters.mmsegmentation.paper_networks import (
     DeepLab,
