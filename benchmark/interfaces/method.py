@@ -40,7 +40,7 @@ class FitOn:
     """
 
     source: Source
-    needs: Needs = Needs()
+    needs: Needs = field(default_factory=Needs)
 
     @classmethod
     def labels(cls) -> FitOn:

@@ -27,7 +27,7 @@ class Preset(StrEnum):
     SMALL = "small"
     """Smaller networks and shorter schedules: minutes to hours on two CPU cores."""
     SMOKE = "smoke"
-    """Tiny networks, a few training steps and a few images of each split: seconds. Only shows that it runs."""
+    """Tiny networks, a few training steps, a few images of each split: seconds. Shows only that all runs."""
 
 
 class Protocol(StrEnum):
@@ -40,7 +40,7 @@ class Protocol(StrEnum):
 
 
 class Config(BaseModel):
-    """Hyper-parameters of a plugin, a pydantic model. An unknown key is an error; values cannot be changed."""
+    """Hyper-parameters of a plugin, as a pydantic model. An unknown key is an error; values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

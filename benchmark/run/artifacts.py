@@ -23,12 +23,13 @@ from ..interfaces import (
     Prediction,
     Sample,
     Segmenter,
+    Source,
 )
 from ..interfaces.errors import BenchError
 from ..storage.code_hash import code_hash
 from ..storage.store import Store, key_of
 from . import folds
-from .plan import Cell, Group, Network, config_facts
+from .plan import Cell, Group, Network, classes_of, config_facts
 from .request import Request
 
 Track = Callable[[Iterable[Any], str, int | None], Iterable[Any]]
@@ -100,31 +101,33 @@ class Stages:
 
         A training-free method of one segmenter passes.
         """
-        kind, count = cell.method.fit_on(), cell.method.needs().ensemble
+        fit_on, count = cell.method.fit_on(), cell.method.needs().ensemble
         start = time.perf_counter()
         if count:
             self.members(count)
-        if kind is not FitOn.NOTHING:
-            self._fit(cell, kind)
-        if count or kind is not FitOn.NOTHING:
+        if fit_on is not None:
+            self._fit(cell, fit_on)
+        if count or fit_on is not None:
             cell.fit_seconds = time.perf_counter() - start
 
-    def _fit(self, cell: Cell, kind: FitOn) -> None:
+    def _fit(self, cell: Cell, fit_on: FitOn) -> None:
+        predicted_by = fit_on.source
+
         def build(folder: Path, context: Context) -> None:
-            pairs = self._pairs(cell)
-            if kind is not FitOn.LABELS and not len(pairs):
+            pairs = self._pairs(fit_on)
+            if predicted_by is not Source.LABELS and not len(pairs):
                 raise BenchError(
                     f"{cell.entry.name} learns from a segmenter's predictions of the training split, and "
                     f"{self.group.train.dataset.info.name} has none: name another with --train-dataset"
                 )
-            if kind is not FitOn.LABELS:
-                source = self.group.network if kind is FitOn.IN_FOLD else self.group.teacher
+            if predicted_by is not Source.LABELS:
+                source = self.group.network if predicted_by is Source.IN_FOLD else self.group.teacher
                 check_classes(pairs[0].prediction, self.group.train.dataset.info, source.name)
             cell.method.fit(pairs, context)
             cell.method.save(folder)
 
         # Whoever learns from other predictions than the final segmenter's own must not depend on it.
-        seen = self.group.network.model if kind is FitOn.IN_FOLD else None
+        seen = self.group.network.model if predicted_by is Source.IN_FOLD else None
         facts = fit_facts(cell, self.group)
         folder = self._made(f"method-{cell.entry.name}", facts, build, self.group.seed, seen, cell.weights)
         cell.method.load(folder, self.scoring(cell))
@@ -190,13 +193,13 @@ class Stages:
             weights=weights,
         )
 
-    def _pairs(self, cell: Cell) -> Pairs:
-        samples, needs = self.group.train.train, cell.method.fit_needs()
+    def _pairs(self, fit_on: FitOn) -> Pairs:
+        samples, needs = self.group.train.train, fit_on.needs
         network, teacher = self.group.network, self.group.teacher
-        kind, device = cell.method.fit_on(), self.device
-        if kind is FitOn.LABELS:
+        device = self.device
+        if fit_on.source is Source.LABELS:
             return folds.LabelPairs(samples, key_of(self.group.train.facts))
-        if kind is FitOn.IN_FOLD:
+        if fit_on.source is Source.IN_FOLD:
             key = key_of(network.facts)
             return folds.LivePairs(samples, key, lambda number: network.model, needs, device, network.seed)
         if folds.can_be_stored(needs):
@@ -280,21 +283,22 @@ def prediction_facts(teacher: Network, needs: Needs) -> dict[str, Any]:
 
 def fit_facts(cell: Cell, group: Group) -> dict[str, Any]:
     """All that a fitted method depends on."""
-    kind = cell.method.fit_on()
+    fit_on = cell.method.fit_on()
+    assert fit_on is not None
     facts: dict[str, Any] = {
         "method": cell.entry.target,
         "key": cell.method.fit_key(),
         "files": config_facts(cell.method.config, cell.method.files()).get("files"),
-        "code": code_hash(type(cell.method).__module__),
-        "fit_on": kind,
+        "code": code_hash(*(kind.__module__ for kind in classes_of(cell.method))),
+        "fit_on": fit_on.source,
         "train": group.train.facts,
         "precision": cell.identity.precision,
         "seed": group.seed,
     }
-    if kind is FitOn.IN_FOLD:
+    if fit_on.source is Source.IN_FOLD:
         facts["segmenter"] = dict(group.network.facts)
-    if kind is FitOn.OUT_OF_FOLD:
-        facts["predictions"] = prediction_facts(group.teacher, cell.method.fit_needs())
+    if fit_on.source is Source.OUT_OF_FOLD:
+        facts["predictions"] = prediction_facts(group.teacher, fit_on.needs)
     return facts
 
 
@@ -305,23 +309,22 @@ def stages_of(group: Group, store: Store) -> list[tuple[str, bool]]:
     for number in range(1, max((cell.method.needs().ensemble for cell in group.waiting), default=0)):
         facts = member_facts(network, number)
         found.append((f"segmenter {network.name} of seed {facts['seed']}", store.has("segmenter", facts)))
-    waiting = [cell for cell in group.waiting if cell.method.fit_on() is not FitOn.NOTHING]
+    learning = [(cell, fit_on) for cell in group.waiting if (fit_on := cell.method.fit_on()) is not None]
     stored: dict[str, tuple[str, bool]] = {}
-    for cell in waiting:
-        if cell.method.fit_on() is not FitOn.OUT_OF_FOLD or store.has(*_fit_artifact(cell, group)):
+    for cell, fit_on in learning:
+        if fit_on.source is not Source.OUT_OF_FOLD or store.has(*_fit_artifact(cell, group)):
             continue
         for k in range(folds.FOLDS):
             made = store.has("segmenter", fold_facts(teacher, k))
             stored[f"fold {k}"] = (f"segmenter {teacher.name}, fold {k + 1} of {folds.FOLDS}", made)
-        needs = cell.method.fit_needs()
-        if folds.can_be_stored(needs):
-            facts = prediction_facts(teacher, needs)
+        if folds.can_be_stored(fit_on.needs):
+            facts = prediction_facts(teacher, fit_on.needs)
             stored[key_of(facts)] = (
                 f"predictions of {teacher.name}'s folds",
                 store.has("predictions", facts),
             )
     found += stored.values()
-    for cell in waiting:
+    for cell, _ in learning:
         made = store.has(*_fit_artifact(cell, group))
         found.append((f"fit {cell.entry.name} for {cell.identity.task}", made))
     return found

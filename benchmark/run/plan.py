@@ -11,7 +11,7 @@ from typing import Any
 
 from ..data.folders import locate, variant_of
 from ..data.loading import evenly
-from ..interfaces import Config, Dataset, DatasetInfo, FitOn, Method, Preset, Sample, Segmenter, Task
+from ..interfaces import Config, Dataset, DatasetInfo, Method, Preset, Sample, Segmenter, Source, Task
 from ..interfaces.errors import AbsentError, BenchError, DataMissingError, UnknownNameError
 from ..plugins.registry import Entry, Registry
 from ..storage.code_hash import code_hash
@@ -354,10 +354,13 @@ def _group(
                 # Whoever asks for all methods means all that do the task.
                 if task not in found.tasks and not (request.tasks and request.methods):
                     continue
-                kind: type[Method] = found.load()
                 given, asked = request.options.get(method, {}), request.sweeps.get(method, {})
-                candidates = kind.candidates(task)
-                rows = {} if request.methods else kind.configurations(task)
+                # The first of the swept configurations: an option may have no value unless it is swept.
+                probe = _method(request, group, found, task, next(swept(given, asked)))
+                declared = probe.options()
+                candidates = {option.name: option.candidates for option in declared if option.candidates}
+                rows = {option.name: option.rows for option in declared if option.rows}
+                rows = {} if request.methods else rows
                 tried = (asked or candidates) if request.tune_on else {}
                 tried = {key: values for key, values in tried.items() if key not in given}
                 sweep = {key: values for key, values in rows.items() if key not in given} | dict(asked)
@@ -390,16 +393,14 @@ def _cell(
     options: Mapping[str, Any],
     tried: Mapping[str, Sequence[Any]],
 ) -> Cell:
-    kind: type[Method] = entry.load()
     data, train = group.data, group.train
-    settings = (group.preset, request.protocol, train.dataset.info)
     candidates = tuple(
-        Candidate(values, kind(configure(kind, entry.name, found, *settings), task))
-        for values, found in tried_of(options, tried)
+        Candidate(values, _method(request, group, entry, task, configured))
+        for values, configured in tried_of(options, tried)
     )
     method = candidates[0].method
     network, teacher = group.network, group.teacher
-    learns_from_other = teacher is not network and method.fit_on() is FitOn.OUT_OF_FOLD
+    learns_from_other = teacher is not network and source_of(method) is Source.OUT_OF_FOLD
     identity = Identity(
         **data_facts(data, train),
         segmenter=network.name,
@@ -417,13 +418,14 @@ def _cell(
         seed=group.seed,
         tuned=_tuned(request, train, tried),
     )
-    modules = (kind, type(network.model), type(data.dataset))
+    inside = dict.fromkeys(kind for candidate in candidates for kind in classes_of(candidate.method))
+    modules = (*inside, type(network.model), type(data.dataset))
     parts = [code_hash(plugin.__module__) for plugin in modules]
     parts.append(code_hash("segalarm.benchmark.evaluation.evaluators"))
     if tried:
         parts.append(code_hash("segalarm.benchmark.run.tuning"))
     parts += network.facts["sources"]
-    if method.fit_on() is FitOn.OUT_OF_FOLD:
+    if source_of(method) is Source.OUT_OF_FOLD:
         parts.append(code_hash("segalarm.benchmark.run.folds"))
     cell = Cell(entry, method, identity, hashlib.sha256("".join(parts).encode()).hexdigest()[:16])
     cell.candidates = candidates if tried else ()
@@ -433,6 +435,26 @@ def _cell(
     else:
         _look_up(request, cell)
     return cell
+
+
+def _method(request: Request, group: Group, entry: Entry, task: Task, options: Mapping[str, Any]) -> Method:
+    """A method with these options, and else with the values that preset, protocol and data set choose."""
+    kind: type[Method] = entry.load()
+    info = group.train.dataset.info
+    return kind(configure(kind, entry.name, options, group.preset, request.protocol, info), task)
+
+
+def classes_of(method: Method) -> Iterator[type[Method]]:
+    """The classes whose code a method runs: its own, and those of the methods that work inside it."""
+    yield type(method)
+    for part in method.parts():
+        yield from classes_of(part)
+
+
+def source_of(method: Method) -> Source | None:
+    """Who predicts for the method's `fit`; None for a method that learns nothing."""
+    fit_on = method.fit_on()
+    return None if fit_on is None else fit_on.source
 
 
 def _changed(request: Request, group: Group, cell: Cell, options: Sequence[str]) -> dict[str, Any]:
@@ -493,9 +515,10 @@ def _no_meaning(cell: Cell, group: Group) -> str | None:
         return f"{cell.entry.name} trains segmenters of several seeds, but --checkpoint gives one"
     # What fitting needs comes from another segmenter where one was named.
     lacking = group.network.model.lacks(needs.of_one)
-    if lacking is None and cell.method.fit_on() in (FitOn.IN_FOLD, FitOn.OUT_OF_FOLD):
-        source = group.network if cell.method.fit_on() is FitOn.IN_FOLD else group.teacher
-        lacking = source.model.lacks(cell.method.fit_needs())
+    fit_on = cell.method.fit_on()
+    if lacking is None and fit_on is not None and fit_on.source is not Source.LABELS:
+        source = group.network if fit_on.source is Source.IN_FOLD else group.teacher
+        lacking = source.model.lacks(fit_on.needs)
     reason = cell.method.skip(info) or lacking
     # Last, since it says the least.
     if reason is None and info.ndim not in cell.entry.ndims:

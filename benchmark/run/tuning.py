@@ -201,7 +201,8 @@ def facts(cell: Cell) -> dict[str, Any]:
     if cell.changed:
         found["changed"] = dict(cell.changed)
     anew = cell.identity.tuned.options if cell.identity.tuned else ()
-    caveats = [note for option, note in cell.method.caveats().items() if option not in anew]
+    options = [option for option in cell.method.options() if option.name not in anew]
+    caveats = [option.chosen_on_test for option in options if option.chosen_on_test is not None]
     if caveats:
         found["caveats"] = list(dict.fromkeys(caveats))
     return found

@@ -141,9 +141,7 @@ def options(config: ComparisonConfig) -> Sequence[Option]:
         "zero_start and the learning rate of the comparison network below the preset full were chosen on "
         "test images of cityscapes-mini."
     )
-    return [
-        Option(f"comparison.{name}", chosen_on_test=note) for name in ("zero_start", "learning_rate")
-    ]
+    return [Option(f"comparison.{name}", chosen_on_test=note) for name in ("zero_start", "learning_rate")]
 
 
 def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:

@@ -393,7 +393,7 @@ def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[s
     if preset is Preset.FULL:
         schedule = {"epochs": 50, "decay": 0.0} if protocol is Protocol.OFFICIAL else {}
         failures = {"upsampling": "more", "batch_size": 12, **schedule}
-        return {} if dataset.default_tasks == (Task.ANOMALY,) else failures
+        return {} if Task.ANOMALY in dataset.default_tasks else failures
     if preset is Preset.SMOKE:
         return SMOKE
     return MINI if dataset.miniature else SMALL
