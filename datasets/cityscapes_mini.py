@@ -30,6 +30,7 @@ class CityscapesMini(Cityscapes):
         source="generated on first use in a few seconds",
         folders=("cityscapes-mini",),
         default_preset=Preset.SMALL,
+        miniature=True,
     )
 
     def prepare(self) -> None:

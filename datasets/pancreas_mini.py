@@ -34,6 +34,7 @@ class PancreasMini(Pancreas):
         archives=(),
         default_preset=Preset.SMALL,
         segmenters=("unet3d",),
+        miniature=True,
     )
 
     def prepare(self) -> None:

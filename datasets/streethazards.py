@@ -82,6 +82,7 @@ class StreetHazards(Dataset):
         layout=LAYOUT,
         folders=("StreetHazards", "streethazards"),
         segmenters=("pspnet",),
+        test_scales=(300, 375, 450, 525, 600),
         archives=(
             Archive(f"{SERVER}/streethazards_train.tar"),
             Archive(f"{SERVER}/streethazards_test.tar"),

@@ -31,6 +31,7 @@ class StreetHazardsMini(StreetHazards):
         folders=("streethazards-mini",),
         archives=(),
         default_preset=Preset.SMALL,
+        miniature=True,
     )
 
     def prepare(self) -> None:

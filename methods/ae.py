@@ -110,11 +110,11 @@ class AE(Method):
             return VOLUMES[preset]
         if preset is Preset.FULL:
             return {}
-        return MINI if dataset.name.endswith("-mini") else SMALL
+        return MINI if dataset.miniature else SMALL
 
     def fit_on(self) -> FitOn:
         """Images of the training split; their labels are not looked at."""
-        return FitOn.LABELS
+        return FitOn.labels()
 
     def fit_key(self) -> dict[str, Any]:
         """Every task learns the same."""

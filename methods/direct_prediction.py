@@ -5,7 +5,7 @@ The ablation of SynthCP without the synthesized image: the same network with one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ..benchmark.interfaces import (
     Item,
     Method,
     Needs,
+    Option,
     Pairs,
     Preset,
     Protocol,
@@ -60,9 +61,9 @@ class DirectPrediction(Method):
         """The softmax, the network's second input."""
         return Needs(probabilities=True)
 
-    def caveats(self) -> Mapping[str, str]:
-        """Of the small presets."""
-        return comparison.caveats(self.config.comparison)
+    def options(self) -> Sequence[Option]:
+        """What was chosen on test images for the small presets."""
+        return comparison.options(self.config.comparison)
 
     def fit_on(self) -> FitOn:
         """A predictor of failure needs real failures."""

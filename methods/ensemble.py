@@ -40,8 +40,8 @@ class OfMembers(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The fewest that are an ensemble, in tests and, below `full`, on generated data."""
-        fewest = preset is Preset.SMOKE or (preset is Preset.SMALL and dataset.name.endswith("-mini"))
+        """Two, the fewest that are an ensemble, at `smoke` and on miniature data at `small`."""
+        fewest = preset is Preset.SMOKE or (preset is Preset.SMALL and dataset.miniature)
         return {"members": 2} if fewest else {}
 
     def needs(self) -> Needs:

@@ -49,7 +49,7 @@ class StandardizedMaxLogit(Method):
 
     def fit_on(self) -> FitOn:
         """The statistics are of the final segmenter's logits."""
-        return FitOn.IN_FOLD
+        return FitOn.in_fold(self.needs())
 
     def fit_key(self) -> dict[str, Any]:
         """What is done at boundaries is done when scoring."""

@@ -23,6 +23,9 @@ from ..benchmark.interfaces import (
 from .synthcp.method import SynthCP, SynthCPConfig
 from .vae_alarm.method import VAEAlarm, VAEAlarmConfig
 
+FOLDERS = "synthcp", "vae-alarm"
+"""Where each part keeps what it learned."""
+
 
 class SynthCPVAEConfig(Config):
     """Hyper-parameters of both."""
@@ -53,17 +56,17 @@ class SynthCPVAE(Method):
             "vae_alarm": VAEAlarm.defaults(preset, protocol, dataset),
         }
 
+    def parts(self) -> Sequence[Method]:
+        """SynthCP and the alarm of the VAE."""
+        return self.synthcp, self.vae_alarm
+
     def needs(self) -> Needs:
         """What either reads."""
         return self.synthcp.needs() | self.vae_alarm.needs()
 
-    def fit_needs(self) -> Needs:
-        """What either learns from."""
-        return self.synthcp.fit_needs() | self.vae_alarm.fit_needs()
-
     def fit_on(self) -> FitOn:
-        """Predictors of failure need real failures."""
-        return FitOn.OUT_OF_FOLD
+        """Predictors of failure need real failures; both parts learn from what they score by."""
+        return FitOn.out_of_fold(self.needs())
 
     def fit_key(self) -> dict[str, Any]:
         """Both keys."""
@@ -80,13 +83,13 @@ class SynthCPVAE(Method):
 
     def save(self, folder: Path) -> None:
         """Each in a folder of its own."""
-        for name, part in self._parts().items():
+        for name, part in zip(FOLDERS, self.parts(), strict=True):
             (folder / name).mkdir()
             part.save(folder / name)
 
     def load(self, folder: Path, context: Context) -> None:
         """Read both."""
-        for name, part in self._parts().items():
+        for name, part in zip(FOLDERS, self.parts(), strict=True):
             part.load(folder / name, context)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
@@ -98,6 +101,3 @@ class SynthCPVAE(Method):
             assert other.quality is not None
             found.append(Scores(quality=(one.quality + other.quality) / 2, shown=one.shown))
         return found
-
-    def _parts(self) -> dict[str, Method]:
-        return {"synthcp": self.synthcp, "vae-alarm": self.vae_alarm}

@@ -78,19 +78,15 @@ class TCP(Method):
             return text
         if preset is Preset.SMOKE:
             return {**text, "steps": 4, "batch_size": 2}
-        return {**text, "steps": 150 if dataset.name.endswith("-mini") else 300, "learning_rate": 1e-4}
+        return {**text, "steps": 150 if dataset.miniature else 300, "learning_rate": 1e-4}
 
     def needs(self) -> Needs:
         """What the branch reads."""
         return Needs(branch=True)
 
-    def fit_needs(self) -> Needs:
-        """Also the softmax, of which it learns one number a pixel."""
-        return Needs(branch=True, probabilities=True)
-
     def fit_on(self) -> FitOn:
-        """The branch reads the features of the very segmenter that is tested: folds' do not compare."""
-        return FitOn.IN_FOLD
+        """The tested segmenter, since the features of two folds do not compare; and the softmax to learn."""
+        return FitOn.in_fold(Needs(branch=True, probabilities=True))
 
     def skip(self, dataset: DatasetInfo) -> str | None:
         """What it reads is defined for networks of images."""

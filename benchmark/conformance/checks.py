@@ -30,7 +30,6 @@ from ..interfaces import (
     Dataset,
     DatasetInfo,
     Features,
-    FitOn,
     Item,
     Method,
     Needs,
@@ -40,6 +39,7 @@ from ..interfaces import (
     Sample,
     Scores,
     Segmenter,
+    Source,
     Task,
     View,
 )
@@ -154,7 +154,7 @@ def _check_method_declares(entry: Entry, folder: Path) -> None:
         if task in TOYS[ndim]:
             config = configure(kind, entry.name, {}, preset, protocol, _toy(task, ndim).info)
             method = kind(config, task)
-            fits = fits or method.fit_on() is not FitOn.NOTHING
+            fits = fits or method.fit_on() is not None
             _require(isinstance(method.needs(), Needs), f"{entry.name}.needs() gives no Needs")
     _require(
         entry.trains == fits,
@@ -214,7 +214,7 @@ def _check_leaves(case: _Case, folder: Path) -> None:
 
 def _check_method_saves(case: _Case, folder: Path) -> None:
     stage = _fitted(case, folder)
-    if stage.method.fit_on() is FitOn.NOTHING:  # a method may train for one task and not for another
+    if stage.method.fit_on() is None:  # a method may train for one task and not for another
         return
     first = stage.scores()
     _no_pickles(folder / "fitted")
@@ -234,15 +234,15 @@ def _fitted(case: _Case, folder: Path, protocol: Protocol = Protocol.OFFICIAL) -
     reason = method.skip(info)
     _require(reason is None, f"it skips {info.name}: {reason}")
     context = _context(dataset, folder, segmenter)
-    kind_of_fit = method.fit_on()
-    if kind_of_fit is not FitOn.NOTHING:
+    fit_on = method.fit_on()
+    if fit_on is not None:
         samples = dataset.samples("train")
         pairs = (
             LabelPairs(samples, "toy")
-            if kind_of_fit is FitOn.LABELS
-            else LivePairs(samples, "toy", lambda number: segmenter, method.fit_needs(), "cpu", 0)
+            if fit_on.source is Source.LABELS
+            else LivePairs(samples, "toy", lambda number: segmenter, fit_on.needs, "cpu", 0)
         )
-        method.fit(pairs, context if kind_of_fit is FitOn.IN_FOLD else replace(context, segmenter=None))
+        method.fit(pairs, context if fit_on.source is Source.IN_FOLD else replace(context, segmenter=None))
         saved = folder / "fitted"
         saved.mkdir()
         method.save(saved)

@@ -1,11 +1,12 @@
-"""What a plugin implements (`Method`, `Dataset`, `Segmenter`) and the values that pass between them.
+"""The classes that a plugin implements (`Method`, `Dataset`, `Segmenter`), and the values they exchange.
 
-Shapes: `C` channels, `L` classes, `*spatial` is (H, W) or (D, H, W). Imports no torch.
+In shapes, `C` is the number of channels, `L` the number of classes, and `*spatial` is (H, W) for images or
+(D, H, W) for volumes. Importing this package does not import torch.
 """
 
 from .context import Context, MakeArtifact, Memo
 from .data import VOID, Archive, Dataset, DatasetInfo, Float32, Labels, Mask, Sample, Truth, View
-from .method import FitOn, Item, Method, Pair, Pairs, Scores
+from .method import FitOn, Item, Method, Option, Pair, Pairs, Scores, Source
 from .segmenter import Features, MonteCarlo, Needs, Prediction, Segmenter
 from .settings import AnyConfig, Config, Preset, Protocol, Task
 
@@ -28,6 +29,7 @@ __all__ = [
     "Method",
     "MonteCarlo",
     "Needs",
+    "Option",
     "Pair",
     "Pairs",
     "Prediction",
@@ -36,6 +38,7 @@ __all__ = [
     "Sample",
     "Scores",
     "Segmenter",
+    "Source",
     "Task",
     "Truth",
     "View",

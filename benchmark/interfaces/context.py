@@ -1,4 +1,4 @@
-"""The run that a plugin works in."""
+"""`Context`, what a plugin may use of the run that it works in."""
 
 from __future__ import annotations
 
@@ -19,26 +19,31 @@ T = TypeVar("T")
 
 
 class Memo:
-    """Remembers what several methods compute alike, so that it is computed once.
+    """A cache by which several methods share a value that is computed once.
 
     Attributes:
-        saved: seconds that were not spent, since what they would have gone into was remembered.
+        saved: seconds of computing that the cache has spared so far.
     """
 
     def __init__(self) -> None:
-        self._found: dict[Hashable, tuple[Any, float]] = {}
+        self._values: dict[Hashable, tuple[Any, float]] = {}
         self.saved = 0.0
 
     def get(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What `compute` gave at the first call with this key, which says all that it depends on."""
-        if key in self._found:
-            self.saved += self._found[key][1]
+        """The value of a key, from `compute()` when the key is new.
+
+        Args:
+            key: all that the value depends on.
+            compute: called at most once per key.
+        """
+        if key in self._values:
+            self.saved += self._values[key][1]
         else:
             began = time.perf_counter() + self.saved
-            value = compute()
-            self._found[key] = value, time.perf_counter() + self.saved - began
-        found: T = self._found[key][0]
-        return found
+            computed = compute()
+            self._values[key] = computed, time.perf_counter() + self.saved - began
+        value: T = self._values[key][0]
+        return value
 
 
 class MakeArtifact(typing.Protocol):
@@ -53,35 +58,38 @@ class MakeArtifact(typing.Protocol):
         seed: int = 0,
         inputs: Sequence[str] = (),
     ) -> Path:
-        """A folder that `build(folder, context)` has filled, built when it is not there.
+        """The folder of an artifact. `build(folder, context)` fills the folder if it does not exist yet.
 
-        Methods that ask for the same share it, and so do runs of other seeds, tasks and presets.
+        Methods that ask for the same artifact share one folder, over seeds, tasks and presets of runs.
 
         Args:
-            name: what it is, a file name.
-            config: all hyper-parameters that it depends on.
-            build: its context has this `seed` and a workspace of the artifact's own. Its module's code is
-                part of the key.
-            seed: of its training; not the run's, unless the caller passes that.
-            inputs: keys of whatever else it depends on, such as `Pairs.key`.
+            name: what the artifact is, such as "cgan"; becomes part of the folder's name.
+            config: all hyper-parameters that the artifact depends on.
+            build: makes the artifact, with a context of this `seed` and a workspace of its own. A change of
+                the code that `build` runs makes the artifact anew.
+            seed: of the artifact's training. The run's seed only counts if the caller passes it here.
+            inputs: keys of all else that the artifact depends on, such as `Pairs.key`.
         """
 
 
 @dataclass(frozen=True)
 class Context:
-    """The run that a plugin works in.
+    """What a plugin may use of the run that it works in.
 
     Attributes:
-        info: of the data set that is trained on.
-        train: its training samples; they load when indexed.
-        device: a torch device string.
-        workspace: a folder of the caller's own for checkpoints of unfinished training; survives a kill.
-        segmenter: the one whose predictions are scored. None where the result must not depend on it: while
-            it is trained itself, and in `Method.fit` on anything but its own (in-fold) predictions.
+        info: the facts of the data set that is trained on.
+        train: the training samples of that data set; a sample loads when used.
+        device: the torch device to compute on, as text.
+        precision: the precision of training, as Lightning Fabric names it ("32", "bf16-mixed").
+        seed: the seed of the run, or of the artifact that is made.
+        workspace: a folder for checkpoints of unfinished training, used by this caller alone. The folder
+            survives when the run is killed.
+        segmenter: the segmenter whose predictions are scored. None while a segmenter is trained, and in
+            `Method.fit` on anything but in-fold predictions, since the result must not depend on it there.
         track: wraps an iterable in a progress bar: `track(iterable, description, total)`.
-        artifact: makes what several methods share, see `MakeArtifact`.
-        memo: remembers, for this pass, what methods load alike (a network that several use).
-        weights: pretrained weights that were used, name -> file or "none"; goes into the record.
+        artifact: makes or finds something that several methods share, see `MakeArtifact`.
+        memo: a cache for one pass over the images, shared by all methods; for loaded networks, say.
+        weights: for the record, the pretrained weights that were used: what for -> file name, or "none".
     """
 
     info: DatasetInfo

@@ -1,4 +1,8 @@
-"""Data sets and their samples. `*spatial` is (H, W) or (D, H, W), `L` the number of classes."""
+"""Data sets and their samples.
+
+In shapes, `C` is the number of channels, `L` the number of classes, and `*spatial` is (H, W) for images or
+(D, H, W) for volumes.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ Labels = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 VOID = 255
-"""The label of pixels that are neither trained on nor scored."""
+"""The label of pixels that have no class: networks are not trained on them, and failures are not scored."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,8 @@ class Truth:
 
     Attributes:
         label: int64 (*spatial), 0..L-1 or `VOID`.
-        anomaly: bool (*spatial), true on anomalous pixels; None where the data set has none.
-        valid: bool (*spatial), false where nothing is scored.
+        anomaly: bool (*spatial), true on anomalous pixels; None if the data set marks no anomalies.
+        valid: bool (*spatial), false on pixels that no task scores.
     """
 
     label: Labels
@@ -38,19 +42,19 @@ class Truth:
 
     @property
     def scored(self) -> Labels:
-        """The label, void where nothing is scored."""
+        """int64 (*spatial), `label` with `VOID` on the pixels that are not valid."""
         return self.label if self.valid.all() else np.where(self.valid, self.label, VOID)
 
 
 class Sample:
-    """One image with its ground truth, read from disk when first touched.
+    """One image (or volume) with its ground truth. The image and the ground truth load when first used.
 
     Args:
-        key: unique in its data set, stable over machines.
-        read_image: gives float32 (C, *spatial), RGB in [0, 1] for photographs. Picklable.
+        key: names the sample; unique in its data set and the same on every machine.
+        read_image: gives the image, float32 (C, *spatial); photographs are RGB in [0, 1]. Picklable.
         read_truth: gives the `Truth`. Picklable.
-        group: what belongs together (a town, a patient).
-        spacing: size of a voxel in millimetres, a number an axis; None for photographs.
+        group: the town, patient or sequence that the sample is from; None if the data set has no groups.
+        spacing: size of a voxel in millimetres, one number per axis; None for photographs.
     """
 
     def __init__(
@@ -69,23 +73,28 @@ class Sample:
 
     @cached_property
     def image(self) -> Float32:
-        """float32 (C, *spatial)."""
+        """The image, float32 (C, *spatial)."""
         return self._read_image()
 
     @cached_property
     def truth(self) -> Truth:
-        """Label, anomaly and valid masks."""
+        """The ground truth."""
         return self._read_truth()
 
     @property
     def view(self) -> View:
-        """What a method may see of a test sample: no label, no mask."""
+        """The sample without its ground truth."""
         return View(self.key, self.image, self.group, self.spacing)
 
 
 @dataclass(frozen=True)
 class View:
-    """The part of a test sample that a method may see. `image`: float32 (C, *spatial)."""
+    """A test sample without its ground truth, as a method sees it.
+
+    Attributes:
+        image: float32 (C, *spatial).
+        key, group, spacing: as in `Sample`.
+    """
 
     key: str
     image: Float32
@@ -95,7 +104,13 @@ class View:
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that `bench data NAME --fetch` downloads. Digests and `size` (bytes) where published."""
+    """A file that `bench data NAME --fetch` downloads and unpacks.
+
+    Attributes:
+        folder: the folder below the data set's own into which the file is unpacked.
+        size: number of bytes; None if not published.
+        sha256, md5: digests of the file; None if not published.
+    """
 
     url: str
     folder: str = "."
@@ -106,14 +121,32 @@ class Archive:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """The facts of a data set.
+    """The facts of a data set. What plugins do on a data set may depend on any of them but the name.
 
     Attributes:
-        classes: in volumes the first is the background, which is no structure.
-        splits: number of images of the release, a split.
-        folders: names the data set's folder usually has below a data root.
+        name: the registered name.
+        summary: one line for listings.
+        revision: the release, or the version of the generator; records of other revisions do not mix.
+        tasks: the tasks that the ground truth allows.
+        classes: names of the classes. In volumes the first is the background, which is no structure.
+        palette: the RGB colour of each class in pictures.
+        splits: split -> number of images in the official release.
+        source: where the data come from, and how to get them.
         layout: the expected files, for people.
-        archives: what `--fetch` downloads; empty where a login is needed (`source` says how).
+        folders: names that the data set's folder usually has.
+        archives: the files that `--fetch` downloads; empty if a login is needed (`source` says how).
+        ndim: 2 for images, 3 for volumes.
+        channels: channels of an image; 3 for photographs.
+        default_preset: the preset of a run that names none.
+        segmenters: the segmenters of the published experiment; the first is the default at the preset `full`.
+        light: segmenters that train on two CPU cores, used instead of `segmenters` at `small` and `smoke`.
+        default_tasks: the tasks of the published experiment on this data set, which a run does if it names
+            the data set and no task. Empty: all of `tasks`.
+        scored: the classes whose quality counts in image-level failures. Empty: all of `classes`.
+        miniature: whether images are so small and simple that networks train on them within minutes. The
+            preset `small` then uses shorter schedules.
+        test_scales: lengths of the image's short side, in pixels. The published experiment averages the
+            segmenter's output and features over the image resized to each length. Empty: the image as it is.
     """
 
     name: str
@@ -133,17 +166,15 @@ class DatasetInfo:
     channels: int = 3
     default_preset: Preset = Preset.FULL
     segmenters: tuple[str, ...] = ("lite0",)
-    """Those of the experiment; the first is the default."""
     light: tuple[str, ...] = ("lite0", "segformer")
-    """In their place at the presets `small` and `smoke`: networks that train on two CPU cores."""
     default_tasks: tuple[Task, ...] = ()
-    """The tasks of a run that names the data set and no task: the published experiment's. Empty: all."""
     scored: tuple[str, ...] = ()
-    """The classes whose quality counts for image-level failures. Empty: all of `classes`."""
+    miniature: bool = False
+    test_scales: tuple[int, ...] = ()
 
 
 class Dataset(ABC):
-    """A data set on disk. The constructor only stores.
+    """A data set on disk. The constructor only stores its argument.
 
     Args:
         root: the data set's own folder.
@@ -151,29 +182,33 @@ class Dataset(ABC):
 
     info: ClassVar[DatasetInfo]
     marker: ClassVar[str | None] = None
-    """A path or glob pattern of what every tree of it holds; tells its folder from others and one above."""
+    """Path or glob pattern of a file that every copy of the data set holds, relative to `root`.
+
+    It tells the data set's folder from the folder above and from folders of other data sets.
+    """
     generated: ClassVar[bool] = False
-    """Whether `prepare` makes the data, so that no folder need be given."""
+    """Whether `prepare` makes the data, so that the user need not give a folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
     @abstractmethod
     def prepare(self) -> None:
-        """Check that the tree is present and well-formed (generated data sets: make it).
+        """Check that the dataset folder is complete and well-formed. Generated data sets write their files.
 
         Raises:
-            BenchError: naming the missing or malformed file and the expected layout.
+            BenchError: a file is missing or malformed; names the file and the expected layout.
         """
 
     @abstractmethod
     def samples(self, split: str) -> Sequence[Sample]:
-        """The samples of `train`, `validation` or `test` in natural order; loads no pixels.
+        """The samples of `train`, `validation` or `test` in natural order. Loads no pixels.
 
-        Indexing gives a fresh, untouched `Sample` each time. A split that the data set lacks is empty.
+        Indexing gives a new `Sample`, with nothing loaded, every time. A split that the data set lacks is
+        empty.
         """
 
     @classmethod
     @abstractmethod
     def toy(cls, folder: Path) -> Dataset:
-        """Itself in miniature: a few small samples written below `folder` in the real layout."""
+        """A few small samples, written below `folder` in the data set's own layout, for tests."""

@@ -1,18 +1,26 @@
-"""The one error class that is shown to the user without a traceback."""
+"""`BenchError`, the errors that a user can mend. The command line shows them without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class BenchError(Exception):
-    """Something a user can mend: what was wrong, where (file, key, option), and what to do.
+    """An error that a user can mend.
 
-    The command line prints the message alone and exits with 1.
+    The message says what is wrong, where (file, key, option), and what to do. The command line prints the
+    message alone and exits with status 1.
     """
 
 
 class UnknownNameError(BenchError):
-    """A name that nothing has registered; the message gives the nearest names, then all."""
+    """A name that is not registered. The message gives the nearest names, then all names.
+
+    Args:
+        kind: what the name stands for, such as "method".
+        name: the unknown name.
+        known: all names that would be right.
+        hint: a sentence that ends the message.
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
@@ -23,15 +31,21 @@ class UnknownNameError(BenchError):
 
 
 class AbsentError(BenchError):
-    """Something is not on this machine: what stands for "all" is run without it."""
+    """Something that is not on this machine. A run of "all" leaves it out and does the rest."""
 
 
 class DataMissingError(AbsentError):
-    """Data that a run lacks: a data set not on this machine, or whose folder was not named; a split."""
+    """A data set that is not on this machine, whose folder was not given, or that lacks a split."""
 
 
 class ExtraMissingError(AbsentError):
-    """A feature whose optional packages are not installed."""
+    """A feature whose optional packages are not installed.
+
+    Args:
+        feature: what needs the package, as the subject of the message.
+        extra: the extra of segalarm that installs the package.
+        module: the package.
+    """
 
     def __init__(self, feature: str, extra: str, module: str) -> None:
         super().__init__(

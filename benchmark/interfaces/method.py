@@ -1,4 +1,7 @@
-"""Methods, what they are fitted on, and their answers."""
+"""Methods: what they learn from, and how they score images.
+
+In shapes, `L` is the number of classes, and `*spatial` is (H, W) for images or (D, H, W) for volumes.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,63 @@ from .segmenter import Needs, Prediction
 from .settings import AnyConfig, Preset, Protocol, Task
 
 
-class FitOn(StrEnum):
-    """What a method's `fit` is given."""
+class Source(StrEnum):
+    """Who made the predictions that `Method.fit` is given with the training samples."""
 
-    NOTHING = "nothing"
     LABELS = "labels"
+    """Nobody: the method learns from images and labels alone."""
     IN_FOLD = "in-fold"
-    """Predictions of the final segmenter on the images it was trained on."""
+    """The final segmenter, which was trained on these images."""
     OUT_OF_FOLD = "out-of-fold"
-    """Predictions of fold segmenters, each on the slice that it was not trained on."""
+    """Fold segmenters: each predicts the part of the training split that it was not trained on."""
+
+
+@dataclass(frozen=True)
+class FitOn:
+    """What `Method.fit` is given: training samples, with predictions from `source` that hold `needs`.
+
+    A method writes `FitOn.labels()`, `FitOn.in_fold(needs)` or `FitOn.out_of_fold(needs)`.
+    """
+
+    source: Source
+    needs: Needs = field(default_factory=Needs)
+
+    @classmethod
+    def labels(cls) -> FitOn:
+        """Training samples without predictions, for what is learned from images and labels alone."""
+        return cls(Source.LABELS)
+
+    @classmethod
+    def in_fold(cls, needs: Needs) -> FitOn:
+        """Predictions of the final segmenter, for what must fit its features or logits.
+
+        The segmenter was trained on these images, so that it fails on them less often than on others.
+        """
+        return cls(Source.IN_FOLD, needs)
+
+    @classmethod
+    def out_of_fold(cls, needs: Needs) -> FitOn:
+        """Predictions of fold segmenters, for what is learned from failures: they are as on new images."""
+        return cls(Source.OUT_OF_FOLD, needs)
+
+
+@dataclass(frozen=True)
+class Option:
+    """A hyper-parameter that a published table varies, that is tuned, or that was chosen on test labels.
+
+    Attributes:
+        name: the key of `Config`, dotted where nested ("comparison.learning_rate").
+        rows: values that each fill a row of a published table. A run of all methods goes through them.
+        candidates: values that `--tune-on` compares on a held-out split. To compare them on the test split
+            is to choose on its labels: records of a run that does so say it.
+        chosen_on_test: a note for tables if the present value was chosen on labels of a test split: which
+            value, and on which images. None if it was not. A run that tunes the option owes no note.
+    """
+
+    name: str
+    rows: Sequence[Any] = ()
+    candidates: Sequence[Any] = ()
+    chosen_on_test: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,13 +85,15 @@ class Scores:
     """A method's answer for one image.
 
     Attributes:
-        pixel: float32 (*spatial), **higher = more likely wrong or anomalous**. Convert a confidence by
-            negation: `1 - c` makes ties in float32.
-        confidence: float32 (*spatial) in [0, 1], the estimated probability that the pixel's label is right;
-            None where the method estimates none. It is judged by its calibration, never made from `pixel`.
-        quality: (L,), the predicted IoU (in volumes: Dice) of *every* class, finite; not clamped.
-        shown: pictures for `bench show`, name -> uint8 (3, h, w) RGB, in volumes (3, d, h, w); a synthesized
-            image, say.
+        pixel: float32 (*spatial), **higher = more likely wrong or anomalous**. Negate a confidence `c`:
+            `1 - c` would make ties in float32. For pixel failures and anomalies.
+        confidence: float32 (*spatial) in [0, 1], the estimated probability that the pixel's predicted class
+            is right; None if the method estimates none. Calibration metrics judge it. The harness never
+            makes it from `pixel`.
+        quality: (L,), the predicted IoU (in volumes: Dice) of *every* class, finite, not clamped. For image
+            failures.
+        shown: pictures for `bench show`, such as a synthesized image: name -> uint8 (3, h, w) RGB, in
+            volumes (3, d, h, w).
     """
 
     pixel: Float32 | None = None
@@ -51,7 +104,11 @@ class Scores:
 
 @dataclass(frozen=True)
 class Item:
-    """One element of a batch that is scored. `memo` is the image's, shared by all methods of the run."""
+    """One image to score, with the segmenter's prediction.
+
+    Attributes:
+        memo: a cache for this image, shared by all methods of the run.
+    """
 
     view: View
     prediction: Prediction
@@ -60,31 +117,36 @@ class Item:
 
 @dataclass(frozen=True)
 class Pair:
-    """One element that a method is fitted on. `prediction` is None for `FitOn.LABELS`."""
+    """One training sample that a method is fitted on. `prediction` is None for `Source.LABELS`."""
 
     sample: Sample
     prediction: Prediction | None
 
 
 class Pairs(Sequence[Pair]):
-    """What a method is fitted on; a pair loads when indexed.
+    """The training samples that a method is fitted on. A pair loads when indexed.
 
     Attributes:
-        key: stands for the samples and for the segmenters that predicted them, for `Context.artifact`.
+        key: text that stands for the samples and the segmenters that predicted them. A method passes it to
+            `Context.artifact` as an input.
     """
 
     key: str
 
 
 class Method(ABC):
-    """An alarm. The constructor only stores; a training-free method implements `score` alone.
+    """A method that finds failures or anomalies. One instance does one task.
+
+    A training-free method implements `score` alone. A method that learns also implements `fit_on`, `fit`,
+    `save` and `load`. The constructor only stores its arguments.
 
     Args:
-        config: its hyper-parameters.
-        task: one of the tasks that it was registered with.
+        config: its hyper-parameters, an instance of `Config`.
+        task: one of the tasks that the method is registered with.
     """
 
     Config: ClassVar[type[AnyConfig]] = AnyConfig
+    """The class of its hyper-parameters."""
 
     def __init__(self, config: AnyConfig, task: Task) -> None:
         self.config = config
@@ -92,61 +154,45 @@ class Method(ABC):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """Values of `Config` that the preset, protocol and data set choose."""
+        """The values of `Config` that depend on preset, protocol or data set: key -> value."""
         return {}
 
-    @classmethod
-    def configurations(cls, task: Task) -> Mapping[str, Sequence[Any]]:
-        """Options that a run of all methods goes through, as with `--sweep`: rows of published tables."""
-        return {}
+    def options(self) -> Sequence[Option]:
+        """The hyper-parameters that tables vary, that are tuned, or that were chosen on test labels."""
+        return ()
 
-    @classmethod
-    def candidates(cls, task: Task) -> Mapping[str, Sequence[Any]]:
-        """Options that have no right value beforehand, with those that `--tune-on` chooses from.
-
-        Whoever compares such values on the test split chooses on its labels, and the record says so.
-        """
-        return {}
+    def parts(self) -> Sequence[Method]:
+        """Other methods that work inside this one. Their code is part of what this method computes."""
+        return ()
 
     def needs(self) -> Needs:
-        """What `score` reads of a prediction beyond labels and confidence.
+        """The parts of a prediction that `score` reads, beyond labels and confidence.
 
-        A segmenter that lacks it makes the cell skipped, with the segmenter's reason.
+        If the segmenter cannot give them, the run skips the method and records the segmenter's reason.
         """
         return Needs()
 
-    def fit_needs(self) -> Needs:
-        """What `fit` reads of a prediction; by default what `score` reads."""
-        return self.needs()
-
-    def fit_on(self) -> FitOn:
-        """What `fit` is given; `FitOn.NOTHING` for a training-free method."""
-        return FitOn.NOTHING
+    def fit_on(self) -> FitOn | None:
+        """What `fit` is given; None for a method that learns nothing."""
+        return None
 
     def fit_key(self) -> dict[str, Any]:
-        """What of task and configuration `fit` depends on; cells with one key share what was learned.
+        """The task and the hyper-parameters that `fit` depends on; methods of equal keys are fitted once.
 
-        Override it to leave out what only `score` reads.
+        Override this to leave out hyper-parameters that only `score` reads.
         """
         return {"task": self.task, "config": self.config.model_dump(mode="json")}
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """Why this method has no meaning on a data set, or None."""
+        """Why this method has no meaning on a data set; None if it has."""
         return None
 
     def files(self) -> list[Path]:
-        """The files that its task depends on; by default all that its configuration names."""
+        """The files that the method reads for its task; by default all that its configuration names."""
         return self.config.files()
 
-    def caveats(self) -> Mapping[str, str]:
-        """Which of its hyper-parameters were chosen on labels of a test split, and where: a table's notes.
-
-        Option -> note; several options may share one. An option that `--tune-on` chose anew owes nothing.
-        """
-        return {}
-
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Train on training samples with their predictions."""
+        """Learn from training samples and their predictions, as `fit_on` asked for."""
         raise TypeError(f"{type(self).__name__} declares no fit")
 
     def save(self, folder: Path) -> None:
@@ -154,9 +200,9 @@ class Method(ABC):
         raise TypeError(f"{type(self).__name__} declares no save")
 
     def load(self, folder: Path, context: Context) -> None:
-        """Read what `save` wrote. Called after `fit` too, on another instance perhaps."""
+        """Read what `save` wrote. Called before `score` every time, on the fitted instance or a new one."""
         raise TypeError(f"{type(self).__name__} declares no load")
 
     @abstractmethod
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Score images, one `Scores` an item, in order."""
+        """Score images. Returns one `Scores` per item, in order."""

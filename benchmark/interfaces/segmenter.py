@@ -1,4 +1,8 @@
-"""Segmenters, and what they say of an image. `*spatial` is (H, W) or (D, H, W), `L` the number of classes."""
+"""Segmenters and their predictions.
+
+In shapes, `C` is the number of channels, `L` the number of classes, and `*spatial` is (H, W) for images or
+(D, H, W) for volumes.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Features:
-    """Which features of a segmenter.
+    """The name of one feature map of a segmenter.
 
-    `layer`: "decoder" is what it classifies from: its classifier's input, or what its authors compare by.
-    `scales`: lengths of the image's short side to average over; empty for the image as it is.
+    Attributes:
+        layer: the layer that gives the features. "decoder" is the input of the classifier, or the layer by
+            which the network's authors compare images.
+        scales: lengths of the image's short side, in pixels. The features are averaged over the image
+            resized to each length. Empty: the image as it is.
     """
 
     layer: str = "decoder"
@@ -31,12 +38,15 @@ class Features:
 
 @dataclass(frozen=True)
 class Needs:
-    """What of a `Prediction` is asked for, beyond labels and confidence. `a | b` joins two.
+    """The parts of a `Prediction` that are asked for, beyond labels and confidence. `a | b` joins two.
 
     Attributes:
-        monte_carlo: numbers of stochastic passes whose statistics are wanted.
-        branch: whether to give what a confidence branch reads.
-        ensemble: members whose probabilities are wanted; the run trains them, segmenters of other seeds.
+        logits, probabilities: whether to give these maps.
+        branch: whether to give the feature maps that a confidence branch reads.
+        features: the feature maps to give.
+        monte_carlo: numbers of stochastic passes; each number gives statistics over so many passes.
+        ensemble: number of ensemble members whose probabilities to give; 0 for none. The run trains the
+            members: segmenters like the tested one, of other seeds.
     """
 
     logits: bool = False
@@ -58,19 +68,20 @@ class Needs:
 
     @property
     def of_one(self) -> Needs:
-        """What of it one segmenter is asked for: an ensemble's share is its probabilities."""
+        """The needs passed to each single segmenter. Ensemble members return probabilities only."""
         return replace(self, probabilities=self.probabilities or self.ensemble > 0, ensemble=0)
 
 
 @dataclass(frozen=True)
 class MonteCarlo:
-    """Statistics over stochastic passes (dropout on), streamed: no pass is kept.
+    """Statistics over stochastic passes (dropout on) of one image. Single passes are not kept.
 
     Attributes:
+        passes: number of passes.
         mean: float32 (L, *spatial), mean of the softmax.
-        entropy: float32 (*spatial), mean over passes of the entropy in nats.
+        entropy: float32 (*spatial), mean of the passes' entropies, in nats.
         square: float32 (L, *spatial), mean of the squared softmax.
-        logits: float32 (L, *spatial), mean of the logits; None where a pass has none.
+        logits: float32 (L, *spatial), mean of the logits; None if the passes have no logits.
     """
 
     passes: int
@@ -82,18 +93,19 @@ class MonteCarlo:
 
 @dataclass
 class Prediction:
-    """What a segmenter says of one image, at the image's resolution, on the run's device.
+    """A segmenter's prediction for one image, at the image's resolution, on the run's device.
 
     Attributes:
-        labels: int64 (*spatial).
-        confidence: float32 (*spatial), the maximum softmax probability.
-        logits: float32 (L, *spatial), over several scales of the image their mean.
-        probabilities: float32 (L, *spatial).
-        features: float32 (C, *reduced) a wanted `Features`.
-        branch: float32 (C, *reduced) each: the feature maps that a confidence branch of this segmenter reads
-            (TCP); how many, and of which layers, the segmenter decides.
-        monte_carlo: statistics a wanted number of passes.
-        members: float32 (M, L, *spatial), the softmax of every ensemble member, the segmenter's own first.
+        labels: int64 (*spatial), the predicted class of each pixel.
+        confidence: float32 (*spatial) in [0, 1], the maximum softmax probability.
+        logits: float32 (L, *spatial). A segmenter that averages over scales of the image gives their mean.
+        probabilities: float32 (L, *spatial), the softmax.
+        features: the feature maps that were asked for, float32 (C, *reduced) each.
+        branch: the feature maps that a confidence branch of this segmenter reads (TCP), float32
+            (C, *reduced) each. The segmenter decides how many, and of which layers.
+        monte_carlo: number of passes -> statistics, for each number that was asked for.
+        members: float32 (M, L, *spatial), the softmax of every ensemble member; the first is this
+            segmenter's own.
     """
 
     labels: torch.Tensor
@@ -107,14 +119,15 @@ class Prediction:
 
 
 class Segmenter(ABC):
-    """A segmentation network, from training to prediction. The constructor only stores.
+    """A segmentation network, from training to prediction. The constructor only stores its arguments.
 
     Args:
-        config: its hyper-parameters.
-        dataset: the data set it is trained on.
+        config: its hyper-parameters, an instance of `Config`.
+        dataset: the facts of the data set that it is trained on.
     """
 
     Config: ClassVar[type[AnyConfig]] = AnyConfig
+    """The class of its hyper-parameters."""
 
     def __init__(self, config: AnyConfig, dataset: DatasetInfo) -> None:
         self.config = config
@@ -122,15 +135,18 @@ class Segmenter(ABC):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """Values of `Config` that the preset, protocol and data set choose."""
+        """The values of `Config` that depend on preset, protocol or data set: key -> value."""
         return {}
 
     def sources(self) -> list[Path]:
-        """Files beside its code that say what it is, such as a network's config."""
+        """Files, beside its code, that define the network, such as a config file of a framework."""
         return []
 
     def lacks(self, needs: Needs) -> str | None:
-        """Why it cannot give what is needed, with the way out, or None. Asked before it is trained."""
+        """Why this segmenter cannot give what is needed, and what to use instead; None if it can.
+
+        Called before the segmenter is trained.
+        """
         return None
 
     @abstractmethod
@@ -143,14 +159,15 @@ class Segmenter(ABC):
 
     @abstractmethod
     def load(self, folder: Path, device: str) -> None:
-        """Read what `save` wrote. Afterwards `predict` works."""
+        """Read the weights that `save` wrote. Afterwards `predict` works."""
 
     @abstractmethod
     def load_checkpoint(self, file: Path, device: str) -> None:
-        """Read a foreign checkpoint with `weights_only=True`.
+        """Read a checkpoint that was trained elsewhere, with `weights_only=True`.
 
         Raises:
-            BenchError: a pickle that runs code, missing or unexpected keys, other shapes or classes.
+            BenchError: the file is a pickle that runs code, keys are missing or unexpected, or shapes or
+                classes differ.
         """
 
     @abstractmethod
@@ -159,8 +176,11 @@ class Segmenter(ABC):
 
         Args:
             images: float32 (B, C, *spatial), as samples hold them, on the segmenter's device.
-            keys: one an image; seeds the stochastic passes with `seed`, so that these do not depend
-                on how images are batched.
-            needs: what to compute beyond labels and confidence.
-            seed: the run's.
+            keys: the sample's key of each image. Key and seed together seed the stochastic passes, so that
+                these passes do not depend on how images are batched.
+            needs: what to give beyond labels and confidence.
+            seed: the seed of the run.
+
+        Returns:
+            One prediction per image, in order.
         """

@@ -339,7 +339,7 @@ class _Planner:
         )
         method = candidates[0].method
         identity = self._identity(entry, method, variation)
-        code = self._code(method, tuned=bool(variation.tried))
+        code = self._code([candidate.method for candidate in candidates], tuned=bool(variation.tried))
         skipped = _reason_to_skip(entry, method, self.group)
         return Job(
             entry,
@@ -408,14 +408,15 @@ class _Planner:
         values = flat(method.config.model_dump(mode="json"))
         return {key: values[key] for key in options if key in values and own.get(key, ...) != values[key]}
 
-    def _code(self, method: Method, tuned: bool) -> str:
-        """A hash of all code that the record of a method depends on."""
+    def _code(self, methods: Sequence[Method], tuned: bool) -> str:
+        """A hash of all code that a record depends on. `methods`: that of each candidate."""
         # The test pass and the tuning work on jobs, and import this module.
         from . import test_pass, tuning
 
-        group = self.group
-        roots: list[Any] = [*code_of(method), type(group.segmenter.model), type(group.data.dataset), Truth]
-        roots += [EVALUATORS[method.task], ConfusionState, test_pass.predict, test_pass.score_samples]
+        group, method = self.group, methods[0]
+        roots: list[Any] = [part for each in methods for part in code_of(each)]
+        roots += [type(group.segmenter.model), type(group.data.dataset), Truth, EVALUATORS[method.task]]
+        roots += [ ConfusionState, test_pass.predict, test_pass.score_samples]
         fit_on = method.fit_on()
         if fit_on is not None and fit_on.source is Source.OUT_OF_FOLD:
             roots += [folds.write_predictions, folds.StoredPairs, folds.LivePairs]

@@ -30,8 +30,8 @@ class Request:
             cell alone that has a record; "always" runs all.
         options: plugin name -> key -> value, from `--set` and `--config`; values may be nested alike.
         sweeps: plugin name -> key (dotted where nested) -> values, each a run of its own in one pass.
-        tune_on: the split on which a method's `candidates`, or else its sweep's values, are compared and one
-            is chosen; None = no choice is made.
+        tune_on: the split on which the sweep's values, or else the candidates of a method's options, are
+            compared and one is chosen; None = no choice is made.
     """
 
     methods: tuple[str, ...] = ()

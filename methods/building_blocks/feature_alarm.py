@@ -32,7 +32,6 @@ from ...benchmark.interfaces import (
     Task,
 )
 from ...benchmark.interfaces.errors import BenchError
-from ...benchmark.segmenters.scales import STREET_SCALES
 from .dimensions import enlarged
 from .label_maps import resized
 
@@ -78,7 +77,7 @@ class FeatureAlarm(Method):
 
     def fit_on(self) -> FitOn:
         """The final segmenter's: two folds' feature spaces do not compare."""
-        return FitOn.IN_FOLD
+        return FitOn.in_fold(self.needs())
 
     def fit_key(self) -> dict[str, Any]:
         """Every task learns the same."""
@@ -129,8 +128,8 @@ class FeatureAlarm(Method):
 
 
 def published_scales(preset: Preset, dataset: DatasetInfo) -> tuple[int, ...]:
-    """The scales of the published features on StreetHazards; elsewhere, the image as it is."""
-    return STREET_SCALES if preset is Preset.FULL and dataset.name.startswith("streethazards") else ()
+    """The scales that published features are averaged over; below `full`, the image as it is."""
+    return dataset.test_scales if preset is Preset.FULL else ()
 
 
 def training_features(

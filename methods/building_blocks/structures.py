@@ -102,9 +102,9 @@ class StructureRegression(Method):
         title = f"{type(self).__name__.lower()}: maps of training images"
         return observed(pairs, lambda found: self.numbers(found, context), self.config.absent, title, context)
 
-    def fit_on(self) -> FitOn:
+    def fit_on(self) -> FitOn | None:
         """A predictor of failure needs real failures."""
-        return FitOn.OUT_OF_FOLD if self.task is Task.IMAGE_FAILURE else FitOn.NOTHING
+        return FitOn.out_of_fold(self.needs()) if self.task is Task.IMAGE_FAILURE else None
 
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Regress."""

@@ -27,6 +27,8 @@ from ...benchmark.interfaces import (
     DatasetInfo,
     FitOn,
     Item,
+    Needs,
+    Option,
     Pairs,
     Preset,
     Protocol,
@@ -131,15 +133,15 @@ VOLUMES: Mapping[Preset, Mapping[str, Any]] = {
 """Sizes and lengths for volumes, for which nothing is published."""
 
 
-def caveats(config: ComparisonConfig) -> dict[str, str]:
-    """What of the small presets was found on labels of a test split."""
+def options(config: ComparisonConfig) -> Sequence[Option]:
+    """The hyper-parameters that the presets below `full` have from labels of a test split."""
     if not config.zero_start:
-        return {}
+        return ()
     note = (
         "zero_start and the learning rate of the comparison network below the preset full were chosen on "
         "test images of cityscapes-mini."
     )
-    return {"comparison.zero_start": note, "comparison.learning_rate": note}
+    return [Option(f"comparison.{name}", chosen_on_test=note) for name in ("zero_start", "learning_rate")]
 
 
 def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
@@ -152,7 +154,7 @@ def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[s
         return text
     if preset is Preset.SMOKE:
         seen = {"size": 64, "steps": 4, "batch_size": 2, "pretrained": False}
-    elif dataset.name.endswith("-mini"):
+    elif dataset.miniature:
         seen = {"size": 96, "steps": 240, "batch_size": 6}
     else:
         seen = {"size": 192, "steps": 600, "batch_size": 6}
@@ -161,7 +163,7 @@ def defaults(preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[s
 
 def fit_on(config: ComparisonConfig) -> FitOn:
     """A predictor of failure needs real failures; one that is taken as it is needs none."""
-    return FitOn.OUT_OF_FOLD if config.weights is None else FitOn.LABELS
+    return FitOn.out_of_fold(Needs(probabilities=True)) if config.weights is None else FitOn.labels()
 
 
 def no_part(config: ComparisonConfig, head: Head, task: Task) -> str | None:

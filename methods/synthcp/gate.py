@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import ValidationError
 from torch import Tensor
 
 from ...benchmark.interfaces import Features, Method, Task
-from ..energy import Energy
-from ..ensemble import Ensemble
-from ..entropy import Entropy
-from ..knn import KNN
-from ..mahalanobis import Mahalanobis
-from ..maxlogit import MaxLogit
-from ..mcdropout import MCDropout
-from ..msp_crf.method import MSPCRF
-from ..standardized_maxlogit import StandardizedMaxLogit
 
 Alarm = Literal[
     "msp",
@@ -31,13 +23,21 @@ Alarm = Literal[
     "mahalanobis",
     "knn",
 ]
-KINDS: dict[str, type[Method]] = dict(
-    zip(
-        get_args(Alarm)[1:],
-        (Entropy, MaxLogit, Energy, MSPCRF, MCDropout, Ensemble, StandardizedMaxLogit, Mahalanobis, KNN),
-        strict=True,
-    )
-)
+CLASSES: Mapping[str, tuple[str, str]] = {
+    "entropy": ("..entropy", "Entropy"),
+    "maxlogit": ("..maxlogit", "MaxLogit"),
+    "energy": ("..energy", "Energy"),
+    "msp-crf": ("..msp_crf.method", "MSPCRF"),
+    "mcdropout": ("..mcdropout", "MCDropout"),
+    "ensemble": ("..ensemble", "Ensemble"),
+    "standardized-maxlogit": ("..standardized_maxlogit", "StandardizedMaxLogit"),
+    "mahalanobis": ("..mahalanobis", "Mahalanobis"),
+    "knn": ("..knn", "KNN"),
+}
+"""The module and the class of every alarm but "msp".
+
+They are imported by name when chosen, so that SynthCP's results depend on the code of the chosen alarm alone.
+"""
 
 
 def make_alarm(name: Alarm, options: Mapping[str, Any], features: Features) -> Method | None:
@@ -54,10 +54,11 @@ def make_alarm(name: Alarm, options: Mapping[str, Any], features: Features) -> M
         if options:
             raise ValueError("msp has no hyper-parameters")
         return None
-    kind = KINDS[name]
-    own = {key: value for key, value in vars(features).items() if key in kind.Config.model_fields}
+    module, class_name = CLASSES[name]
+    alarm: type[Method] = getattr(importlib.import_module(module, __package__), class_name)
+    own = {key: value for key, value in vars(features).items() if key in alarm.Config.model_fields}
     try:
-        return kind(kind.Config(**(own | dict(options))), Task.ANOMALY)
+        return alarm(alarm.Config(**(own | dict(options))), Task.ANOMALY)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{name}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

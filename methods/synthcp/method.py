@@ -6,7 +6,7 @@ comparison network of Eq. 5 to 8.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from ...benchmark.interfaces import (
     Item,
     Method,
     Needs,
+    Option,
     Pairs,
     Preset,
     Protocol,
@@ -39,6 +40,9 @@ from .anomaly import cosine_distance, enlarged, gated, product, reduced
 from .comparison import ComparisonConfig, ComparisonNetwork, Head, Images
 from .gate import Alarm, make_alarm, squeezed
 from .synthesis import SynthesisConfig, Synthesizer, cgan
+
+THRESHOLDS = (0.8, 0.9, 0.99, 0.999, 1.0)
+"""The values of t in Table 4."""
 
 
 class SynthCPConfig(Config):
@@ -95,8 +99,7 @@ class SynthCP(Method):
         super().__init__(config, task)
         self._network: ComparisonNetwork | None = None
         self._alarm = config.alarm() if task is Task.ANOMALY else None
-        learns = self._alarm is not None and self._alarm.fit_on() is not FitOn.NOTHING
-        self._learner = self._alarm if learns else None
+        self._learner = self._alarm if self._alarm and self._alarm.fit_on() else None
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
@@ -105,33 +108,18 @@ class SynthCP(Method):
         scales = published_scales(preset, dataset)
         return {"cgan": synthesis.defaults(preset, protocol, dataset), "scales": scales, "comparison": seen}
 
-    @classmethod
-    def configurations(cls, task: Task) -> dict[str, Sequence[Any]]:
-        """The rows of Table 1, "joint" and "separate", and those of Table 4."""
-        if task is Task.ANOMALY:
-            return cls.candidates(task)
-        return {"head": ("joint", "image" if task is Task.IMAGE_FAILURE else "pixel")}
-
-    @classmethod
-    def candidates(cls, task: Task) -> dict[str, Sequence[Any]]:
-        """The thresholds of Table 4."""
-        return {"t": (0.8, 0.9, 0.99, 0.999, 1.0)} if task is Task.ANOMALY else {}
-
-    def files(self) -> list[Path]:
-        """Eq. 9 has no comparison network, and needs none of the weights that one would start from."""
-        return self.config.cgan.files() if self.task is Task.ANOMALY else super().files()
-
-    def caveats(self) -> Mapping[str, str]:
-        """Of the threshold, as published, and of what was added here."""
+    def options(self) -> Sequence[Option]:
+        """The thresholds of Table 4 and what was added to Eq. 9; in failures, the two rows of Table 1."""
         config = self.config
         if self.task is not Task.ANOMALY:
-            return comparison.caveats(config.comparison)
-        notes = {}
-        if config.fusion == "gate" and config.t == type(config).model_fields["t"].default:
-            notes["t"] = (
-                f"The threshold of {config.t} is the published one, which was chosen on the test set of "
-                "StreetHazards."
-            )
+            heads = ("joint", "image" if self.task is Task.IMAGE_FAILURE else "pixel")
+            return [Option("head", rows=heads), *comparison.options(config.comparison)]
+        published = config.fusion == "gate" and config.t == type(config).model_fields["t"].default
+        note = (
+            f"The threshold of {config.t} is the published one, which was chosen on the test set of "
+            "StreetHazards."
+        )
+        threshold = Option("t", THRESHOLDS, THRESHOLDS, chosen_on_test=note if published else None)
         added = {
             "fusion": config.fusion == "product",
             "reduce": config.reduce,
@@ -141,7 +129,15 @@ class SynthCP(Method):
             "fusion=product, reduce and other layers than the decoder were tried on every sixth test image "
             "of CamVid laid out as StreetHazards."
         )
-        return notes | dict.fromkeys((option for option, used in added.items() if used), tried)
+        return [threshold, *(Option(name, chosen_on_test=tried) for name, used in added.items() if used)]
+
+    def parts(self) -> Sequence[Method]:
+        """The gate's alarm, if it is another than MSP."""
+        return (self._alarm,) if self._alarm else ()
+
+    def files(self) -> list[Path]:
+        """Eq. 9 has no comparison network, and needs none of the weights that one would start from."""
+        return self.config.cgan.files() if self.task is Task.ANOMALY else super().files()
 
     def needs(self) -> Needs:
         """Features of the real image for Eq. 9; probabilities for the comparison network."""
@@ -150,17 +146,11 @@ class SynthCP(Method):
         own = Needs() if self.config.reduce else Needs(features=frozenset({self.config.features}))
         return own | self._alarm.needs() if self._alarm else own
 
-    def fit_needs(self) -> Needs:
-        """The comparison network's input, or what the gate's alarm learns from."""
-        if self.task is not Task.ANOMALY:
-            return Needs(probabilities=True)
-        return self._learner.fit_needs() if self._learner else Needs()
-
-    def fit_on(self) -> FitOn:
+    def fit_on(self) -> FitOn | None:
         """Eq. 9 needs a cGAN, which needs labels alone; predictors of failure need real failures."""
         if self.task is not Task.ANOMALY:
             return comparison.fit_on(self.config.comparison)
-        return self._learner.fit_on() if self._learner else FitOn.LABELS
+        return self._learner.fit_on() if self._learner else FitOn.labels()
 
     def fit_key(self) -> dict[str, Any]:
         """The image and the pixel task share a joint network, and all thresholds of Table 4 one cGAN."""

@@ -57,7 +57,7 @@ class VAEAlarm(Method):
 
     def fit_on(self) -> FitOn:
         """The VAE learns from labels, the regressor from failures."""
-        return FitOn.OUT_OF_FOLD
+        return FitOn.out_of_fold(self.needs())
 
     def fit(self, pairs: Pairs, context: Context) -> None:
         """Train the VAE where it is not there yet, freeze it, and regress."""

@@ -323,5 +323,5 @@ def defaults(preset: Preset, dataset: DatasetInfo) -> dict[str, Any]:
     if dataset.ndim == 3:
         return VOLUMES | VOLUME_SIZES[preset]
     if preset is Preset.SMALL:
-        return MINI if dataset.name.endswith("-mini") else SMALL
+        return MINI if dataset.miniature else SMALL
     return SMOKE if preset is Preset.SMOKE else {}

@@ -83,7 +83,7 @@ class Overwrites(Good):
 
 class FitsInSecret(Good):
     def fit_on(self):
-        return FitOn.LABELS
+        return FitOn.labels()
 
     def fit(self, pairs, context):
         pass
@@ -102,7 +102,7 @@ class Forgets(Good):
         return Needs()
 
     def fit_on(self):
-        return FitOn.OUT_OF_FOLD
+        return FitOn.out_of_fold(self.needs())
 
     def fit(self, pairs, context):
         self.factor = 1 + len(pairs)

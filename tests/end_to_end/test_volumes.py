@@ -39,7 +39,7 @@ class Guess(Method):
     """Confidence for voxels; the mean training Dice, and a little of the size, for volumes."""
 
     def fit_on(self):
-        return FitOn.OUT_OF_FOLD
+        return FitOn.out_of_fold(self.needs())
 
     def fit(self, pairs, context):
         found = [

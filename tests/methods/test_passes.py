@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from segalarm.benchmark.interfaces import FitOn, Item, MonteCarlo, Prediction, Task, View
+from segalarm.benchmark.interfaces import Item, MonteCarlo, Prediction, Task, View
 from segalarm.methods.building_blocks.passes import NUMBERS, class_entropies, entropy, variance
 from segalarm.methods.building_blocks.structures import aggregated
 from segalarm.methods.jungo import Jungo
@@ -58,7 +58,7 @@ def test_the_map_that_is_averaged_scores_pixels_and_needs_no_training(shape, tas
     prediction = Prediction(passes.mean.argmax(0), passes.mean.amax(0), monte_carlo={4: passes})
     for kind, expected in ((Jungo, entropy(passes)), (Kwon, variance(passes, prediction.labels))):
         alarm = method(kind, task)
-        assert alarm.fit_on() is FitOn.NOTHING
+        assert alarm.fit_on() is None
         (found,) = alarm.score([Item(View("a", None), prediction)], None)
         np.testing.assert_array_equal(found.pixel, expected)
         assert found.quality is None

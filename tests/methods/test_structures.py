@@ -72,7 +72,7 @@ TRAINED = pytest.mark.parametrize("kind", list(MAPS))
 def test_a_map_scores_pixels_without_training(kind, tmp_path):
     for task in (Task.PIXEL_FAILURE, Task.ANOMALY):
         alarm = method(kind, task)
-        assert alarm.fit_on() is FitOn.NOTHING
+        assert alarm.fit_on() is None
         (found,) = alarm.score(items()[5:6], None)
         np.testing.assert_allclose(found.pixel, MAPS[kind](items()[5].prediction), rtol=1e-5)
 
@@ -81,7 +81,7 @@ def test_a_map_scores_pixels_without_training(kind, tmp_path):
 @pytest.mark.parametrize("aggregator", ["structure", "image"])
 def test_its_mean_over_the_structure_is_what_the_quality_is_regressed_from(kind, aggregator, tmp_path):
     alarm, run = fitted(kind, tmp_path, aggregator=aggregator)
-    assert alarm.fit_on() is FitOn.OUT_OF_FOLD
+    assert alarm.fit_on() == FitOn.out_of_fold(alarm.needs())
     prediction = items()[4].prediction
     where = prediction.labels.numpy() == 1 if aggregator == "structure" else ...
     assert alarm.numbers(prediction, run)[1] == pytest.approx(MAPS[kind](prediction)[where].mean(), rel=1e-5)

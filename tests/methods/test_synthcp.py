@@ -11,7 +11,6 @@ from segalarm.benchmark.interfaces import (
     VOID,
     FitOn,
     Item,
-    Needs,
     Pair,
     Pairs,
     Prediction,
@@ -24,13 +23,14 @@ from segalarm.benchmark.interfaces import (
 )
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.storage.code_hash import definition_of, reached
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
 from segalarm.methods.building_blocks.label_maps import one_hot
 from segalarm.methods.entropy import Entropy
 from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
 from segalarm.methods.synthcp.comparison import PAPER, Batches, ComparisonConfig, ComparisonNetwork, losses
-from segalarm.methods.synthcp.gate import Alarm, squeezed
+from segalarm.methods.synthcp.gate import CLASSES, Alarm, squeezed
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, linear_decay
 from segalarm.tests.support.reference import fill, needs_reference, vectors
@@ -102,10 +102,20 @@ def test_a_gates_alarm_is_asked_for_what_it_needs(name):
         return
     assert method.needs() == plain.needs() | alarm.needs()
     assert len(method.needs().features) == 1
-    learns = alarm.fit_on() is not FitOn.NOTHING
-    assert method.fit_on() is (alarm.fit_on() if learns else FitOn.LABELS)
-    assert method.fit_needs() == (alarm.fit_needs() if learns else Needs())
-    assert (method.fit_key() == plain.fit_key()) is not learns
+    assert method.parts() == (method._alarm,)
+    assert type(method._alarm) is type(alarm)
+    assert method.fit_on() == (alarm.fit_on() or FitOn.labels())
+    assert (method.fit_key() == plain.fit_key()) is (alarm.fit_on() is None)
+
+
+def test_the_code_of_alarms_that_the_gate_does_not_ask_is_no_part_of_synthcp():
+    modules = {definition.module for definition in reached(definition_of(SynthCP))}
+    assert "segalarm.methods.synthcp.gate" in modules
+    assert not modules & {"segalarm.methods.knn", "segalarm.methods.energy", "segalarm.methods.ensemble"}
+
+
+def test_every_alarm_of_the_gate_has_a_class():
+    assert ["msp", *CLASSES] == list(get_args(Alarm))
 
 
 def test_the_gate_asks_the_alarm_once_for_all_thresholds(monkeypatch):

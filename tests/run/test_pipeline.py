@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
-from segalarm import Config, FitOn, Method, Needs, Scores, Task
+from segalarm import Config, FitOn, Method, Needs, Option, Scores, Source, Task
 from segalarm.benchmark.conformance.checks import ColourSegmenter
 from segalarm.benchmark.interfaces import Preset
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
@@ -71,7 +71,7 @@ class Narrow(Watched):
 
 
 class LearnerConfig(Config):
-    on: FitOn = FitOn.OUT_OF_FOLD
+    on: Source = Source.OUT_OF_FOLD
     factor: float = 1.0
 
 
@@ -81,16 +81,16 @@ class Learner(Method):
     Config = LearnerConfig
 
     def fit_on(self):
-        return self.config.on
-
-    def fit_needs(self):
-        return Needs(probabilities=True)
+        return FitOn(self.config.on, Needs(probabilities=True))
 
     def fit_key(self):
         return {"on": self.config.on}
 
-    def caveats(self):
-        return {"factor": "The factor was chosen elsewhere.", "on": "Where it learns was chosen elsewhere."}
+    def options(self):
+        return [
+            Option("factor", chosen_on_test="The factor was chosen elsewhere."),
+            Option("on", chosen_on_test="Where it learns was chosen elsewhere."),
+        ]
 
     def fit(self, pairs, context):
         shared = context.artifact("shared", Config(), build_shared, inputs=[pairs.key])

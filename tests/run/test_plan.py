@@ -1,17 +1,23 @@
 """What a run consists of."""
 
 import importlib.util
+import sys
 from collections import defaultdict
+from types import SimpleNamespace
 
 import pytest
-from segalarm.benchmark.interfaces import Preset, Task
-from segalarm.benchmark.plugins.registry import load_registry
-from segalarm.benchmark.run.plan import groups
+from segalarm.benchmark.interfaces import Config, Option, Preset, Task
+from segalarm.benchmark.plugins.registry import Entry, load_registry
+from segalarm.benchmark.run.plan import classes_of, groups
 from segalarm.benchmark.run.request import Request
 from segalarm.benchmark.run.runner import describe
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
+from segalarm.methods.knn import KNN
+from segalarm.methods.msp import MSP
+from segalarm.methods.synthcp.method import SynthCP
 
+STREETS = {"datasets": ("streethazards",), "tasks": (Task.ANOMALY,)}
 FAILURE = (Task.PIXEL_FAILURE, Task.IMAGE_FAILURE)
 NO_TRAINING = "data set 'roadanomaly' has no training split: give --train-dataset NAME, or a --checkpoint"
 SKIPPED_IN_VOLUMES = {"tcp": "tcp: segmenters of volumes offer no feature maps to a confidence branch"}
@@ -69,6 +75,53 @@ def test_a_method_that_is_named_runs_as_it_is_set(tree):
     assert rows([c for c in chosen if c.entry.name == "synthcp"], "head") == {(t, "joint") for t in FAILURE}
     skipped = [c for c in cells(tree, methods=("knn",)) if c.state == "skipped"]
     assert [c.reason for c in skipped] == ["knn does not do image-failure"]
+
+
+class SlopeConfig(Config):
+    slope: float
+    power: float = 1.0
+
+
+class Slope(MSP):
+    """A method whose slope has no value unless one is given."""
+
+    Config = SlopeConfig
+
+    def options(self):
+        return [Option("slope", rows=(1, 2)), Option("power", candidates=(1.0, 3.0))]
+
+
+@pytest.fixture
+def slope(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sloping", SimpleNamespace(Slope=Slope))
+    entry = Entry("methods", "slope", "sloping:Slope", "here", "0", tasks=(*FAILURE, Task.ANOMALY))
+    monkeypatch.setitem(load_registry().entries["methods"], "slope", [entry])
+
+
+def test_an_option_without_a_value_of_its_own_is_swept(tree, slope):
+    found = cells(tree, methods=("slope",), sweeps={"slope": {"slope": (3, 4)}})
+    assert rows(found, "slope") == {(task, value) for task in FAILURE for value in (3, 4)}
+    assert all(cell.compared == {"slope": (3, 4)} for cell in found)
+
+
+def test_rows_and_candidates_are_those_of_the_methods_options(tree, slope):
+    found = [cell for cell in cells(tree, options={"slope": {"slope": 3}}) if cell.entry.name == "slope"]
+    assert rows(found, "slope") == {(task, 3) for task in FAILURE}
+    sweeps = {"slope": {"power": (2.0, 4.0)}}
+    options = {"slope": {"slope": 3}}
+    swept = cells(tree, methods=("slope",), options=options, sweeps=sweeps)
+    assert all(cell.compared == sweeps["slope"] and not cell.candidates for cell in swept)
+    tuned = cells(tree, methods=("slope",), options=options, tune_on="validation", **STREETS)
+    assert [len(cell.candidates) for cell in tuned] == [2]
+    assert tuned[0].identity.tuned.options == {"power": [1.0, 3.0]}
+
+
+def test_the_code_of_the_methods_inside_a_method_counts(tree):
+    sweeps = {"synthcp": {"gate_with": ("msp", "knn", "mahalanobis")}}
+    found = cells(tree, methods=("synthcp",), sweeps=sweeps, **STREETS)
+    assert len({cell.code for cell in found}) == 3
+    _, knn, _ = found
+    assert list(classes_of(knn.method)) == [SynthCP, KNN]
 
 
 def test_a_segmenter_of_other_classes_is_refused(tree):

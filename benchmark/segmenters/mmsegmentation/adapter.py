@@ -125,7 +125,7 @@ class MMSegmenter(Segmenter):
     small_steps: ClassVar[int] = 2000
     """Steps of the preset `small`: about a quarter of an hour on two cores."""
     mini_steps: ClassVar[int] = 500
-    """Likewise on the generated data sets: about a minute."""
+    """Steps of the preset `small` on miniature data sets: about a minute."""
     reduced: ClassVar[Mapping[str, Any]] = {}
     """What these two presets set besides."""
     architecture: ClassVar[Mapping[str, Any]] = {}
@@ -146,7 +146,7 @@ class MMSegmenter(Segmenter):
             chosen = dict(cls.full)
         elif preset is Preset.SMOKE:
             chosen = dict(_SMOKE)
-        elif dataset.name.endswith("-mini"):
+        elif dataset.miniature:
             chosen = {**_MINI, "steps": cls.mini_steps, **cls.reduced}
         else:
             chosen = {**_SMALL, "steps": cls.small_steps, **cls.reduced}

@@ -109,7 +109,7 @@ class UNet3DSegmenter(VolumeSegmenter):
             return {}
         if preset is Preset.SMOKE:
             return dict(_SMOKE)
-        return dict(_MINI if dataset.name.endswith("-mini") else _SMALL)
+        return dict(_MINI if dataset.miniature else _SMALL)
 
     @property
     def divisor(self) -> Size:
