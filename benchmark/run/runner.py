@@ -23,7 +23,9 @@ from ..interfaces import VOID, Labels, Sample, Scores
 from ..interfaces.errors import AbsentError, BenchError
 from ..metrics import ConfusionState
 from ..plugins.registry import Entry, Registry
-from ..storage.record import Git, Plugin, Provenance, Record
+from ..storage.provenance import Git, Plugin, Provenance
+from ..storage.record import Record
+from ..storage.record_parts import SegmenterQuality
 from ..storage.store import Store
 from .artifacts import Stages, Track, stages_of
 from .plan import Cell, Group, groups
@@ -266,15 +268,12 @@ class _Pass:
 
     def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
         group, facts = self.group, how_chosen(cell) | dict(extra or {})
-        if found is not None:
-            facts |= found.facts
         if found is not None and self.confusion is not None:
             iou = self.confusion.per_class()
             names = group.data.dataset.info.classes
-            facts["segmenter"] = {
-                "mIoU": _number(self.confusion.compute()),
-                "IoU": {name: _number(value) for name, value in zip(names, iou, strict=True)},
-            }
+            facts["segmenter_quality"] = SegmenterQuality(
+                mIoU=self.confusion.compute(), IoU=dict(zip(names, map(float, iou), strict=True))
+            )
         timings = dict(self.stages.timings)
         if cell.fit_seconds is not None:
             timings["fit"] = cell.fit_seconds
@@ -290,7 +289,7 @@ class _Pass:
             timings=timings,
             peak_memory_bytes=peak_memory(),
             peak_device_bytes=cell.device_bytes,
-            extra=facts,
+            **facts,
         )
 
     def _provenance(self, cell: Cell) -> Provenance:
@@ -314,7 +313,7 @@ def numbers(found: Evaluation | None) -> dict[str, Any]:
     if found is None:
         return {}
     names = ("metrics", "error_bounds", "intervals", "per_class", "per_image", "counts")
-    return {name: getattr(found, name) for name in names}
+    return {name: getattr(found, name) for name in (*names, "images_without", "components")}
 
 
 def peak_memory() -> int:
@@ -398,7 +397,3 @@ def is_finished(file: Path) -> bool:
         return Record.load(file).status == "ok"
     except BenchError:  # absent, damaged or of an old schema
         return False
-
-
-def _number(value: float) -> float | None:
-    return None if value != value else float(value)
