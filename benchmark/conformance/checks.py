@@ -45,8 +45,8 @@ from ..interfaces import (
 )
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Entry, load_registry
-from ..run.folds import LabelPairs, LivePairs
 from ..run.configure import configure
+from ..run.folds import LabelPairs, LivePairs
 from ..segmenters.stochastic import stable_seed, statistics
 from ..storage.store import Store
 

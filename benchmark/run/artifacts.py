@@ -1,6 +1,6 @@
-"""What is costly and kept in the store: segmenters, fold predictions, fitted methods, networks that methods share.
+"""The costly things that the store keeps: segmenters, fold predictions, fitted methods, shared networks.
 
-The functions `..._facts` say all that an artifact depends on; the store keeps an artifact under a key of its facts.
+The functions `..._facts` say all that an artifact depends on; its facts make the key of an artifact.
 """
 
 from __future__ import annotations

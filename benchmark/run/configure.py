@@ -1,4 +1,4 @@
-"""The configuration of a plugin: its own defaults, then those of preset and protocol, then the user's options."""
+"""A plugin's configuration: its own defaults, then those of preset and protocol, then the user's options."""
 
 from __future__ import annotations
 

@@ -9,7 +9,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..interfaces import Context, DatasetInfo, FitOn, Method, Needs, Pairs, Prediction, Sample, Segmenter, Source
+from ..interfaces import (
+    Context,
+    DatasetInfo,
+    FitOn,
+    Method,
+    Needs,
+    Pairs,
+    Prediction,
+    Sample,
+    Segmenter,
+    Source,
+)
 from ..interfaces.errors import BenchError
 from ..storage.store import Store, key_of
 from . import folds

@@ -1,4 +1,4 @@
-"""What a run works on: data sets that are found and checked, and segmenters that are configured, not trained."""
+"""What a run works on: data sets that are found and checked, and segmenters that are not yet trained."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def prepare_data(request: Request, name: str, preset: Preset, registry: Registry
     """Find and check a data set; a generated data set is made where it is not there yet.
 
     Raises:
-        BenchError: the dataset folder is missing or malformed, or is not the release and no variant was named.
+        BenchError: the dataset folder is missing or malformed, or is no release and no variant was named.
     """
     entry = registry.get("datasets", name)
     dataset_class: type[Dataset] = entry.load()

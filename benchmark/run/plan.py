@@ -138,9 +138,7 @@ def plan(request: Request, registry: Registry) -> Iterator[Group | Unplanned]:
                 yield Unplanned(f"{name} with {segmenter}", error)
 
 
-def plan_without_records(
-    request: Request, registry: Registry, say: Callable[[str], None]
-) -> list[Group]:
+def plan_without_records(request: Request, registry: Registry, say: Callable[[str], None]) -> list[Group]:
     """The groups of a request that leaves no records, so that every job is to run whatever records there are.
 
     Of all data sets, those that are not on this machine are left out, and a line says so.
@@ -416,7 +414,7 @@ class _Planner:
         group, method = self.group, methods[0]
         roots: list[Any] = [part for each in methods for part in code_of(each)]
         roots += [type(group.segmenter.model), type(group.data.dataset), Truth, EVALUATORS[method.task]]
-        roots += [ ConfusionState, test_pass.predict, test_pass.score_samples]
+        roots += [ConfusionState, test_pass.predict, test_pass.score_samples]
         fit_on = method.fit_on()
         if fit_on is not None and fit_on.source is Source.OUT_OF_FOLD:
             roots += [folds.write_predictions, folds.StoredPairs, folds.LivePairs]

@@ -1,4 +1,4 @@
-"""Runs a plan: segmenters are trained, options tuned, methods fitted, the test split scored, records written."""
+"""Runs a plan: segmenters are trained, methods tuned and fitted, the test split scored, records written."""
 
 from __future__ import annotations
 
@@ -254,9 +254,7 @@ class GroupRun:
             if one.fitted.job.identity.key not in self._results:
                 self._finish(one, runs=len(fitted))
 
-    def _settle(
-        self, updates: deque[tuple[_Judged, Future[float]]], most: int, test: TestPass
-    ) -> None:
+    def _settle(self, updates: deque[tuple[_Judged, Future[float]]], most: int, test: TestPass) -> None:
         """Wait until at most so many updates of metrics are under way."""
         while len(updates) > most:
             one, update = updates.popleft()
@@ -391,8 +389,7 @@ def note_comparison(job: Job, file: Path) -> None:
 
 def measured(evaluation: Evaluation) -> dict[str, Any]:
     """The fields of a record that an evaluation fills."""
-    names = ("metrics", "error_bounds", "intervals", "per_class", "per_image", "counts")
-    return {name: getattr(evaluation, name) for name in (*names, "images_without", "components")}
+    return dict(vars(evaluation))
 
 
 def _update(evaluator: Evaluator, sample: Sample, labels: Labels, scores: Scores) -> float:

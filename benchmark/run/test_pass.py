@@ -111,9 +111,7 @@ class TestPass:
         needs = reduce(Needs.__or__, (job.method.needs() for job in self.jobs), Needs())
         # Features and volumes are too large for more than one at a time.
         size = 1 if needs.features or needs.branch or info.ndim == 3 else BATCH
-        batches: Iterable[list[Sample]] = load_batches(
-            self.samples, size, self.fitting.request.workers
-        )
+        batches: Iterable[list[Sample]] = load_batches(self.samples, size, self.fitting.request.workers)
         for batch in self.fitting.artifacts.track(
             batches, f"{info.name}: scoring", -(-len(self.samples) // size)
         ):

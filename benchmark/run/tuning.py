@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..evaluation.by_task import make_evaluator
-from ..evaluation.ground_truth import anomalies, errors
+from ..evaluation.ground_truth import anomalous_pixels, wrong_pixels
 from ..evaluation.score_checks import pixel_scores
 from ..interfaces import DatasetInfo, Labels, Protocol, Sample, Scores, Task
 from ..interfaces.errors import BenchError
@@ -59,7 +59,7 @@ class AveragePrecision(Criterion):
         """Rank the sample's pixels."""
         if self.metric == "AUPR" and sample.truth.anomaly is None:
             return
-        masks = anomalies(sample) if self.metric == "AUPR" else errors(sample, prediction)
+        masks = anomalous_pixels(sample) if self.metric == "AUPR" else wrong_pixels(sample, prediction)
         self._state.update(sample.key, pixel_scores(sample, scores), *masks)
 
     def value(self) -> float:
@@ -87,8 +87,8 @@ class QualityError(Criterion):
 def criteria(task: Task, info: DatasetInfo, protocol: Protocol) -> list[Criterion]:
     """The metrics to compare candidates by, best first; the first that the split can compute counts.
 
-    Held-out data seldom holds anomalies: StreetHazards' has none. The pixels that a segmenter gets wrong there
-    stand in for the objects that the segmenter has never seen.
+    Held-out data seldom holds anomalies: StreetHazards' has none. The pixels that a segmenter gets wrong
+    there stand in for the objects that the segmenter has never seen.
     """
     if task is Task.IMAGE_FAILURE:
         return [QualityError(info, protocol)]

@@ -2,7 +2,7 @@
 
 The hash covers the definitions (functions, classes, constants) that are reachable by name from root
 definitions. Module names, paths and import lines are no part of the hash: code may be moved and modules
-renamed, and nothing becomes stale. Comments, layout, docstrings and the annotations of functions do not count.
+renamed, and nothing becomes stale. Comments, layout, docstrings and annotations of functions do not count.
 
 Names are followed through imports and re-exports, within segalarm and within the package of the root. Two
 things are not followed: the packages in `CONTRACTS`, and the classes of objects that a function is given.

@@ -16,6 +16,7 @@ from segalarm.benchmark.run.folds import bounds
 from segalarm.benchmark.run.request import Request
 from segalarm.benchmark.run.runner import describe, run
 from segalarm.benchmark.storage.record import Record, read_records
+from segalarm.benchmark.storage.record_parts import Compared
 from segalarm.datasets.streethazards import StreetHazards
 from sklearn.metrics import average_precision_score
 
@@ -208,7 +209,7 @@ def seen(kind):
 
 
 def states(outcome):
-    return {(cell.identity.method, cell.identity.seed): cell.state for cell in outcome.cells}
+    return {(result.identity.method, result.identity.seed): result.state for result in outcome.results}
 
 
 def test_nothing_is_fitted_on_in_fold_predictions_where_out_of_fold_is_declared(go):
@@ -244,14 +245,14 @@ def test_a_sweep_is_one_pass_and_one_fit(go):
     outcome = go("learner", sweeps={"learner": {"factor": (1, 2, 3)}})
     assert len(seen("fit")) == 1
     assert len(seen("expensive")) == 4
-    assert [cell.identity.method_config["factor"] for cell in outcome.cells] == [1, 2, 3]
-    assert len({cell.record for cell in outcome.cells}) == 3
+    assert [result.identity.method_config["factor"] for result in outcome.results] == [1, 2, 3]
+    assert len({result.record for result in outcome.results}) == 3
 
 
 def test_tasks_share_a_fit_whose_key_leaves_the_task_out(go):
     outcome = go("learner", tasks=(Task.ANOMALY, Task.PIXEL_FAILURE))
     assert len(seen("fit")) == 1
-    assert [cell.state for cell in outcome.cells] == ["ok", "ok"]
+    assert [result.state for result in outcome.results] == ["ok", "ok"]
 
 
 def test_methods_share_what_they_compute_for_an_image(go):
@@ -281,7 +282,7 @@ def test_a_method_may_learn_from_another_segmenters_predictions(go):
     assert sorted(count for count, _ in seen("train")) == [4, 4, 5, 5, 6]
     ((pairs, in_fold, has_segmenter, _),) = seen("fit")
     assert (pairs, in_fold, has_segmenter) == (6, 0, False)
-    learner, msp = (cell.identity for cell in outcome.cells)
+    learner, msp = (result.identity for result in outcome.results)
     assert (learner.segmenter, learner.train_segmenter) == ("watched", "other")
     assert learner.train_segmenter_config == {"wide": 3}
     assert msp.train_segmenter is None
@@ -292,18 +293,18 @@ def test_a_method_may_learn_from_another_segmenters_predictions(go):
 
 def test_segmenters_of_different_classes_are_refused(go):
     outcome = go("learner", train_segmenter="narrow")
-    assert outcome.cells[0].state == "failed"
-    assert "'narrow' predicts 11 classes, but streethazards has 13" in outcome.cells[0].reason
+    assert outcome.results[0].state == "failed"
+    assert "'narrow' predicts 11 classes, but streethazards has 13" in outcome.results[0].reason
     outcome = go("learner", "entropy", segmenters=("narrow",), train_segmenter="watched")
-    assert "'narrow' predicts 11 classes" in outcome.cells[1].reason
+    assert "'narrow' predicts 11 classes" in outcome.results[1].reason
 
 
 def test_an_ensemble_is_segmenters_of_the_seeds_after_the_tested_ones(go):
     outcome = go("census", "msp", segmenters=("seeded",), seeds=(3,))
-    assert [cell.state for cell in outcome.cells] == ["ok", "ok"]
+    assert [result.state for result in outcome.results] == ["ok", "ok"]
     assert seen("train") == [(6, 3), (6, 4), (6, 5)]
     assert seen("members") == [(3, True, False)] * 4
-    assert outcome.cells[0].fit_seconds is not None
+    assert "fit" in Record.load(outcome.results[0].record).timings
 
 
 def test_a_run_of_a_members_seed_finds_it_trained(go):
@@ -328,7 +329,7 @@ def test_a_checkpoint_has_no_other_seeds(go, tmp_path):
     (tmp_path / "weights").write_text("")
     outcome = go("census", checkpoint=tmp_path / "weights", only_describe=LOG.append)
     assert states(outcome) == {("census", 0): "skipped"}
-    assert "several seeds, but --checkpoint gives one" in outcome.cells[0].reason
+    assert "several seeds, but --checkpoint gives one" in outcome.results[0].reason
 
 
 def test_precision_makes_another_record(go):
@@ -348,8 +349,8 @@ def test_a_cached_segmenter_keeps_the_weights_it_started_from(go, tmp_path):
 def test_a_method_that_fails_does_not_stop_the_others(go):
     outcome = go("faulty", "gone", "msp")
     assert states(outcome) == {("faulty", 0): "failed", ("msp", 0): "ok"}
-    assert "ZeroDivisionError: oh no" in outcome.cells[0].reason
-    assert "'gone' of plugin 'here' cannot be imported" in outcome.errors[0][1]
+    assert "ZeroDivisionError: oh no" in outcome.results[0].reason
+    assert "'gone' of plugin 'here' cannot be imported" in str(outcome.errors[0].error)
     assert outcome.failed
 
 
@@ -365,7 +366,7 @@ def test_a_run_that_fails_leaves_a_finished_record_as_it_was(go, tmp_path, monke
     monkeypatch.setattr(MSP, "score", broken)
     outcome = go("msp", rerun="always")
     assert outcome.failed
-    assert "left as it was" in outcome.cells[0].reason
+    assert "left as it was" in outcome.results[0].reason
     assert read_records(tmp_path / "workspace" / "records") == [before]
 
 
@@ -382,8 +383,8 @@ def test_too_little_memory_says_what_to_make_smaller(go, monkeypatch, error):
 
     monkeypatch.setattr(Watched, "fit", greedy)
     outcome = go("msp")
-    assert "out of memory" in outcome.cells[0].reason
-    assert "--preset" in outcome.cells[0].reason
+    assert "out of memory" in outcome.results[0].reason
+    assert "--preset" in outcome.results[0].reason
 
 
 def test_a_need_that_the_segmenter_lacks_is_a_skip(go, monkeypatch):
@@ -391,7 +392,7 @@ def test_a_need_that_the_segmenter_lacks_is_a_skip(go, monkeypatch):
     assert Needs(logits=True) == Needs() | Needs(logits=True)
     outcome = go("maxlogit", "msp")
     assert states(outcome) == {("maxlogit", 0): "skipped", ("msp", 0): "ok"}
-    assert outcome.cells[0].reason == "no logits here"
+    assert outcome.results[0].reason == "no logits here"
     monkeypatch.setattr(Watched, "lacks", lambda self, needs: None)
     assert states(go("maxlogit", "msp")) == {("maxlogit", 0): "ok", ("msp", 0): "cached"}
 
@@ -425,7 +426,7 @@ def test_an_unknown_name_is_found_before_anything_runs(go, more, named):
 
 def test_a_bare_variant_names_only_trees_that_are_not_the_release(go, tmp_path):
     outcome = go("msp", datasets=("streethazards-mini",), preset=Preset.SMOKE)
-    assert outcome.cells[0].identity.variant is None
+    assert outcome.results[0].identity.variant is None
 
 
 TUNE = {"tune_on": "validation", "sweeps": {"learner": {"factor": (-1.0, 0.5, 1.0)}}}
@@ -448,37 +449,37 @@ def test_an_option_is_chosen_on_held_out_data_and_the_best_alone_is_tested(go, t
     assert {key.split("/")[0] for key in keys} == {"validation", "test"}
     # One pass over the two validation images and one over the four of test, for all values.
     assert len(seen("expensive")) == 6
-    tuned, msp = outcome.cells
+    tuned, msp = outcome.results
     record = next(r for r in read_records(tuned.record.parent) if r.identity.method == "learner")
-    how = record.extra["tuning"]
+    how = record.tuning
     high, low = precisions(tree, lambda sample, labels: labels != sample.truth.label)
-    trials = {trial["factor"]: trial["AP-Error"] for trial in how["trials"]}
+    trials = {trial.options["factor"]: trial.value for trial in how.trials}
     assert trials[-1.0] == pytest.approx(high)
     assert trials[1.0] == pytest.approx(low)
     best = max(trials, key=trials.get)
-    assert how["chosen"] == {"factor": best}
-    assert (how["split"], how["images"], how["metric"], how["reason"]) == ("validation", 2, "AP-Error", None)
+    assert how.chosen == {"factor": best}
+    assert (how.split, how.images, how.metric, how.reason) == ("validation", 2, "AP-Error", None)
     assert record.identity.method_config["factor"] == best
-    assert "compared" not in record.extra
-    assert record.extra["caveats"] == ["Where it learns was chosen elsewhere."]
+    assert record.compared is None
+    assert record.caveats == ("Where it learns was chosen elsewhere.",)
     assert msp.identity.tuned is None
 
 
 def test_a_record_holds_the_options_that_are_not_at_the_methods_own_values(go):
     options = {"learner": {"factor": 2, "on": "out-of-fold"}}
-    cells = go("learner", "msp", tasks=(Task.PIXEL_FAILURE,), options=options).cells
-    learner, msp = (Record.load(cell.record) for cell in cells)
-    assert learner.extra["changed"] == {"factor": 2.0}
-    assert "changed" not in msp.extra
+    results = go("learner", "msp", tasks=(Task.PIXEL_FAILURE,), options=options).results
+    learner, msp = (Record.load(result.record) for result in results)
+    assert learner.changed == {"factor": 2.0}
+    assert msp.changed == {}
     sweep = {"learner": {"factor": (0.5, 1.5)}}
-    for cell in go("learner", tasks=(Task.PIXEL_FAILURE,), options=options, sweeps=sweep).cells:
-        assert "changed" not in Record.load(cell.record).extra
+    for result in go("learner", tasks=(Task.PIXEL_FAILURE,), options=options, sweeps=sweep).results:
+        assert Record.load(result.record).changed == {}
 
 
 def test_held_out_data_without_anomalies_is_judged_by_errors_and_the_record_says_so(go):
     outcome = go("learner", **TUNE)
-    how = outcome.cells[0].choice
-    assert (how["metric"], how["reason"]) == ("AP-Error", "the split holds no anomalous pixel")
+    how = Record.load(outcome.results[0].record).tuning
+    assert (how.metric, how.reason) == ("AP-Error", "the split holds no anomalous pixel")
 
 
 def test_held_out_anomalies_are_what_counts_where_there_are_any(go, tree, monkeypatch):
@@ -486,9 +487,10 @@ def test_held_out_anomalies_are_what_counts_where_there_are_any(go, tree, monkey
         return read(self, "test" if split == "validation" else split)
 
     monkeypatch.setattr(StreetHazards, "samples", samples)
-    how = go("learner", **TUNE).cells[0].choice
+    how = Record.load(go("learner", **TUNE).results[0].record).tuning
     high, low = precisions(tree, lambda sample, labels: sample.truth.anomaly)
-    trials = {trial["factor"]: trial["AUPR"] for trial in how["trials"]}
+    assert how.metric == "AUPR"
+    trials = {trial.options["factor"]: trial.value for trial in how.trials}
     assert (trials[-1.0], trials[1.0]) == (pytest.approx(high), pytest.approx(low))
 
 
@@ -496,9 +498,9 @@ def test_a_choice_is_made_once_and_is_no_other_runs_record(go):
     first = go("learner", **TUNE)
     again = go("learner", **TUNE)
     assert states(again) == {("learner", 0): "cached"}
-    chosen = first.cells[0].identity.method_config["factor"]
+    chosen = first.results[0].identity.method_config["factor"]
     plain = go("learner", options={"learner": {"factor": chosen}})
-    assert plain.cells[0].identity.key != first.cells[0].identity.key
+    assert plain.results[0].identity.key != first.results[0].identity.key
     lines = []
     go("learner", only_describe=lines.append, rerun="always", **TUNE)
     assert "  to make  one pass over 2 images of validation, to choose options" in lines
@@ -511,41 +513,41 @@ def test_a_choice_needs_a_split_to_be_made_on(go, monkeypatch):
     )
     outcome = go("learner", "msp", **TUNE)
     assert states(outcome) == {("msp", 0): "ok"}
-    ((_, reason),) = outcome.errors
-    assert "'streethazards' has no validation split to choose factor on" in reason
+    (unplanned,) = outcome.errors
+    assert "'streethazards' has no validation split to choose factor on" in str(unplanned.error)
 
 
 def test_a_choice_of_nothing_is_refused(go):
     outcome = go("msp", tune_on="validation")
-    assert not outcome.cells
-    ((_, reason),) = outcome.errors
-    assert "--tune-on validation: nothing is left open by msp: name an option" in reason
+    assert not outcome.results
+    (unplanned,) = outcome.errors
+    assert "--tune-on validation: msp leaves no option open: name an option" in str(unplanned.error)
 
 
 def test_a_candidate_that_fails_fails_its_method_alone(go):
     sweeps = {"faulty": {"level": (1, 2)}, **TUNE["sweeps"]}
     outcome = go("faulty", "learner", tune_on="validation", sweeps=sweeps)
-    assert outcome.cells[0].reason == "ZeroDivisionError: oh no"
+    assert outcome.results[0].reason == "ZeroDivisionError: oh no"
     assert states(outcome) == {("faulty", 0): "failed", ("learner", 0): "ok"}
     outcome = go("learner", "msp", tune_on="validation", sweeps={"learner": {"on": ("labels", "no")}})
-    assert "on = 'no'" in outcome.errors[0][1]
+    assert "on = 'no'" in str(outcome.errors[0].error)
 
 
 def test_what_a_sweep_compares_on_the_test_split_is_in_its_records(go):
     outcome = go("learner", "msp", sweeps={"learner": {"factor": (1, 2)}})
-    records = read_records(outcome.cells[0].record.parent)
-    compared = {"split": "test", "options": {"factor": [1, 2]}}
-    assert [record.extra.get("compared") for record in records] == [compared, compared, None]
+    records = read_records(outcome.results[0].record.parent)
+    compared = Compared(split="test", options={"factor": [1, 2]})
+    assert [record.compared for record in records] == [compared, compared, None]
 
 
 def test_a_sweep_beside_a_finished_run_is_noted_in_the_record_of_that_run(go):
     first = go("learner", options={"learner": {"factor": 1}})
-    (alone,) = read_records(first.cells[0].record.parent)
+    (alone,) = read_records(first.results[0].record.parent)
     go("learner", sweeps={"learner": {"factor": (1, 2)}})
     outcome = go("learner", sweeps={"learner": {"factor": (1, 3)}})
     assert states(outcome)[("learner", 0)] in ("cached", "ok")
-    records = {r.identity.method_config["factor"]: r for r in read_records(first.cells[0].record.parent)}
-    options = records[1].extra["compared"]["options"]["factor"]
+    records = {r.identity.method_config["factor"]: r for r in read_records(first.results[0].record.parent)}
+    options = records[1].compared.options["factor"]
     assert options == [1, 2, 3]
     assert records[1].metrics == alone.metrics
-    assert "compared" not in alone.extra
+    assert alone.compared is None

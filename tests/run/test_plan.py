@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from segalarm.benchmark.interfaces import Config, Option, Preset, Task
 from segalarm.benchmark.plugins.registry import Entry, load_registry
-from segalarm.benchmark.run.plan import classes_of, groups
+from segalarm.benchmark.run.plan import code_of, plan
 from segalarm.benchmark.run.request import Request
 from segalarm.benchmark.run.runner import describe
 from segalarm.datasets.cityscapes import Cityscapes
@@ -32,7 +32,7 @@ def tree(tmp_path_factory):
     return folder
 
 
-def cells(tree, **more):
+def jobs(tree, **more):
     request = Request(
         **{
             "datasets": ("cityscapes",),
@@ -44,18 +44,18 @@ def cells(tree, **more):
             **more,
         }
     )
-    (group,) = groups(request, load_registry())
-    assert not group.errors
-    return group.cells
+    (group,) = plan(request, load_registry())
+    assert not group.unplanned
+    return list(group.jobs)
 
 
 def rows(found, key):
-    return {(cell.identity.task, cell.identity.method_config[key]) for cell in found}
+    return {(job.identity.task, job.identity.method_config[key]) for job in found}
 
 
 def test_all_methods_are_those_that_do_the_task_in_every_row_of_the_table(tree):
-    found = cells(tree)
-    assert all(cell.identity.task in cell.entry.tasks for cell in found)
+    found = jobs(tree)
+    assert all(job.identity.task in job.entry.tasks for job in found)
     assert rows([c for c in found if c.entry.name == "synthcp"], "head") == {
         (Task.PIXEL_FAILURE, "joint"),
         (Task.PIXEL_FAILURE, "pixel"),
@@ -64,17 +64,17 @@ def test_all_methods_are_those_that_do_the_task_in_every_row_of_the_table(tree):
     }
     # The one method of an extra says so where the extra is not installed.
     missing = set() if CRF else {"msp-crf"}
-    assert {cell.entry.name for cell in found if cell.state == "skipped"} == missing
-    assert all("segalarm[crf]" in cell.reason for cell in found if cell.state == "skipped")
-    assert {cell.state for cell in found if cell.entry.name not in missing} == {"to run"}
+    assert {job.entry.name for job in found if job.skipped} == missing
+    assert all("segalarm[crf]" in job.skipped for job in found if job.skipped)
+    assert all(job.waiting for job in found if job.entry.name not in missing)
 
 
 def test_a_method_that_is_named_runs_as_it_is_set(tree):
-    assert rows(cells(tree, methods=("synthcp",)), "head") == {(task, "joint") for task in FAILURE}
-    chosen = cells(tree, options={"synthcp": {"head": "joint"}})
+    assert rows(jobs(tree, methods=("synthcp",)), "head") == {(task, "joint") for task in FAILURE}
+    chosen = jobs(tree, options={"synthcp": {"head": "joint"}})
     assert rows([c for c in chosen if c.entry.name == "synthcp"], "head") == {(t, "joint") for t in FAILURE}
-    skipped = [c for c in cells(tree, methods=("knn",)) if c.state == "skipped"]
-    assert [c.reason for c in skipped] == ["knn does not do image-failure"]
+    skipped = [job.skipped for job in jobs(tree, methods=("knn",)) if job.skipped]
+    assert skipped == ["knn does not do image-failure"]
 
 
 class SlopeConfig(Config):
@@ -99,41 +99,40 @@ def slope(monkeypatch):
 
 
 def test_an_option_without_a_value_of_its_own_is_swept(tree, slope):
-    found = cells(tree, methods=("slope",), sweeps={"slope": {"slope": (3, 4)}})
+    found = jobs(tree, methods=("slope",), sweeps={"slope": {"slope": (3, 4)}})
     assert rows(found, "slope") == {(task, value) for task in FAILURE for value in (3, 4)}
-    assert all(cell.compared == {"slope": (3, 4)} for cell in found)
+    assert all(job.compared == {"slope": (3, 4)} for job in found)
 
 
 def test_rows_and_candidates_are_those_of_the_methods_options(tree, slope):
-    found = [cell for cell in cells(tree, options={"slope": {"slope": 3}}) if cell.entry.name == "slope"]
+    found = [job for job in jobs(tree, options={"slope": {"slope": 3}}) if job.entry.name == "slope"]
     assert rows(found, "slope") == {(task, 3) for task in FAILURE}
     sweeps = {"slope": {"power": (2.0, 4.0)}}
     options = {"slope": {"slope": 3}}
-    swept = cells(tree, methods=("slope",), options=options, sweeps=sweeps)
-    assert all(cell.compared == sweeps["slope"] and not cell.candidates for cell in swept)
-    tuned = cells(tree, methods=("slope",), options=options, tune_on="validation", **STREETS)
-    assert [len(cell.candidates) for cell in tuned] == [2]
+    swept = jobs(tree, methods=("slope",), options=options, sweeps=sweeps)
+    assert all(job.compared == sweeps["slope"] and not job.candidates for job in swept)
+    tuned = jobs(tree, methods=("slope",), options=options, tune_on="validation", **STREETS)
+    assert [len(job.candidates) for job in tuned] == [2]
     assert tuned[0].identity.tuned.options == {"power": [1.0, 3.0]}
 
 
 def test_the_code_of_the_methods_inside_a_method_counts(tree):
     sweeps = {"synthcp": {"gate_with": ("msp", "knn", "mahalanobis")}}
-    found = cells(tree, methods=("synthcp",), sweeps=sweeps, **STREETS)
-    assert len({cell.code for cell in found}) == 3
+    found = jobs(tree, methods=("synthcp",), sweeps=sweeps, **STREETS)
+    assert len({job.code for job in found}) == 3
     _, knn, _ = found
-    assert list(classes_of(knn.method)) == [SynthCP, KNN]
+    assert code_of(knn.method) == [SynthCP, KNN]
 
 
 def test_a_segmenter_of_other_classes_is_refused(tree):
-    found = cells(tree, methods=("msp",), tasks=FAILURE[:1], train_dataset="streethazards")
-    assert [cell.state for cell in found] == ["skipped"]
-    assert found[0].reason == "streethazards, trained on, has other classes than cityscapes"
+    found = jobs(tree, methods=("msp",), tasks=FAILURE[:1], train_dataset="streethazards")
+    assert [job.skipped for job in found] == ["streethazards, trained on, has other classes than cityscapes"]
 
 
 def test_whose_predictions_a_method_learned_from_is_part_of_its_record(tree):
-    own = cells(tree, methods=("direct-prediction", "msp"))
-    other = cells(tree, methods=("direct-prediction", "msp"), train_segmenter="ddrnet")
-    same = cells(tree, methods=("direct-prediction", "msp"), train_segmenter="lite0")
+    own = jobs(tree, methods=("direct-prediction", "msp"))
+    other = jobs(tree, methods=("direct-prediction", "msp"), train_segmenter="ddrnet")
+    same = jobs(tree, methods=("direct-prediction", "msp"), train_segmenter="lite0")
     for mine, theirs, again in zip(own, other, same, strict=True):
         assert mine.identity == again.identity
         learns = mine.entry.name == "direct-prediction"
@@ -157,12 +156,17 @@ def planned(every, **more):
     return describe(Request(**request), load_registry(), lambda line: None)
 
 
+def named(unplanned):
+    """(name, reason) of what could not be planned."""
+    return [(one.name, str(one.error)) for one in unplanned]
+
+
 def fates(outcome):
-    """(method, data set, task) -> why its cells are skipped, else their state; a set of one."""
+    """(method, data set, task) -> why its jobs are skipped, else their state; a set of one."""
     found = defaultdict(set)
-    for cell in outcome.cells:
-        who = cell.identity
-        found[who.method, who.dataset, who.task].add(cell.reason or cell.state)
+    for result in outcome.results:
+        run = result.identity
+        found[run.method, run.dataset, run.task].add(result.reason or result.state)
     return found
 
 
@@ -171,7 +175,7 @@ def test_all_on_all_is_every_method_on_every_task_that_there_is_ground_truth_for
     outcome = planned(every)
     found = fates(outcome)
     assert outcome.errors == []
-    assert outcome.absent == [("roadanomaly", NO_TRAINING)]
+    assert named(outcome.absent) == [("roadanomaly", NO_TRAINING)]
     # Neither is its data set's usual task.
     assert found["msp", "pancreas-mini", Task.PIXEL_FAILURE] == {"to run"}
     assert found["msp", "streethazards", Task.IMAGE_FAILURE] == {"to run"}
@@ -202,21 +206,21 @@ def test_a_data_set_that_is_named_keeps_to_its_published_tasks_unless_asked_for_
 
 def test_a_data_set_without_a_training_split_is_an_error_where_it_was_asked_for(every):
     alone = planned(every, methods=("msp",), datasets=("roadanomaly",))
-    assert (alone.cells, alone.absent, alone.errors) == ([], [], [("roadanomaly", NO_TRAINING)])
+    assert (alone.results, alone.absent, named(alone.errors)) == ([], [], [("roadanomaly", NO_TRAINING)])
     # With all data sets no reason to fail, be its tree absent or not the release.
     for data in ({}, {"roadanomaly": every}):
         skipped = planned(every, methods=("msp",), data=data, variants={})
-        assert ("roadanomaly", NO_TRAINING) in skipped.absent
+        assert ("roadanomaly", NO_TRAINING) in named(skipped.absent)
     trained = planned(every, methods=("msp",), datasets=("roadanomaly",), train_dataset="cityscapes")
     assert fates(trained) == {("msp", "roadanomaly", Task.ANOMALY): {"to run"}}
     to_train_on = planned(every, methods=("msp",), train_dataset="roadanomaly")
-    assert ("camvid", NO_TRAINING) in to_train_on.errors
+    assert ("camvid", NO_TRAINING) in named(to_train_on.errors)
 
 
 def test_a_missing_data_set_to_train_on_fails_what_is_to_be_tested(every):
     data = {"camvid": every / "CamVid"}
     outcome = planned(every, methods=("msp",), data=data, train_dataset="cityscapes")
-    reasons = dict(outcome.errors)
+    reasons = dict(named(outcome.errors))
     assert "--train-dataset cityscapes" in reasons["camvid"]
     assert "msd-heart" not in reasons
 
@@ -226,9 +230,9 @@ def test_the_folder_of_one_task_of_the_decathlon_is_that_tasks_alone(every):
     outcome = planned(every, methods=("msp",), data={"": folder})
     assert outcome.errors == []
     assert {"msd-pancreas"} == {name for _, name, _ in fates(outcome) if name.startswith("msd-")}
-    assert sum(name.startswith("msd-") for name, _ in outcome.absent) == 9
+    assert sum(name.startswith("msd-") for name, _ in named(outcome.absent)) == 9
 
-    named = planned(every, methods=("msp",), datasets=("msd-heart",), data={"": folder})
-    ((_, reason),) = named.errors
+    heart = planned(every, methods=("msp",), datasets=("msd-heart",), data={"": folder})
+    ((_, reason),) = named(heart.errors)
     assert f"'msd-heart' is not in {folder}" in reason
     assert "bench data msd-heart --fetch" in reason
