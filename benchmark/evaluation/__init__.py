@@ -1,1 +1,1 @@
-"""Scores meet the ground truth here, and nowhere else."""
+"""The evaluation of methods: only here are scores and predicted qualities compared with the ground truth."""

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.evaluators import anomalies, errors, pixel_scores
+from ..evaluation.ground_truth import anomalous_pixels, wrong_pixels
+from ..evaluation.score_checks import pixel_scores
 from ..interfaces import Labels, Sample, Scores, Task
 from ..interfaces.errors import BenchError
 from ..metrics import PooledHistogramState
@@ -65,7 +66,7 @@ def labels_of(cells: Sequence[Cell]) -> dict[int, str]:
 
 
 def _update(state: PooledHistogramState, task: Task, sample: Sample, labels: Labels, scores: Scores) -> None:
-    masks = anomalies(sample) if task is Task.ANOMALY else errors(sample, labels)
+    masks = anomalous_pixels(sample) if task is Task.ANOMALY else wrong_pixels(sample, labels)
     state.update(sample.key, pixel_scores(sample, scores), *masks)
 
 

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.loading import Slice
-from ..evaluation.evaluators import Evaluation, Evaluator, make_evaluator
+from ..evaluation.by_task import make_evaluator
+from ..evaluation.evaluator import Evaluation, Evaluator
 from ..interfaces import VOID, DatasetInfo, Float32, Labels, Sample, Scores, Task, Truth
 from ..interfaces.errors import BenchError, ExtraMissingError
 from ..plugins.registry import Registry

@@ -4,14 +4,15 @@ from .bootstrap import Interval, bootstrap_interval
 from .brackets import RankingValues
 from .components import ComponentMetrics, Overlaps, overlaps, summarize
 from .curve_points import Curve, curve
-from .failure import FailureMetrics, failure_metrics
 from .ordering import order
-from .overlap import ConfusionState, confusion_matrix, dice, per_class_dice, per_class_iou, per_class_quality
-from .quality import QualityMetrics, QualityTable, quality_metrics, quality_table
+from .overlap import confusion_matrix, dice, per_class_dice, per_class_iou, per_class_quality
+from .quality import QualityMetrics, QualityTable, mean_over_classes, quality_metrics, quality_table
 from .ranking import Ranking, ranking_metrics, success_ap
-from .risk import PooledRisk, RiskValues, quality_risk, risk, risk_metrics
+from .risk_coverage import PooledRisk, RiskValues, quality_risk, risk, risk_metrics
 from .streaming.calibration import CalibrationState, calibration_error
 from .streaming.component_state import ComponentReport, ComponentState
+from .streaming.confusion import ConfusionState
+from .streaming.failure import FailureMetrics, failure_metrics
 from .streaming.per_image import PerImageState, RankingMeans
 from .streaming.pooled import PooledExactState, PooledHistogramState, PooledRanking, PooledState
 from .streaming.ranking_state import RankingReport, RankingState
@@ -46,6 +47,7 @@ __all__ = [
     "curve",
     "dice",
     "failure_metrics",
+    "mean_over_classes",
     "order",
     "overlaps",
     "per_class_dice",

@@ -1,5 +1,7 @@
 """Metrics of image-level failure detection: predicted against actual IoU or Dice."""
 
+import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +12,7 @@ Values = NDArray[np.float64]
 
 
 class QualityMetrics(NamedTuple):
-    """Averages over classes. MAE and STD are fractions, correlations in [-1, 1]; NaN where undefined."""
+    """Averages over classes. MAE and STD are fractions, correlations lie in [-1, 1]; NaN where undefined."""
 
     mae: float
     std: float
@@ -19,7 +21,7 @@ class QualityMetrics(NamedTuple):
 
 
 class QualityTable(NamedTuple):
-    """The metrics of each class, float64 (L,), and the number of images in which it counts, int64 (L,)."""
+    """The metrics of each class, float64 (L,), and the number of images where it counts, int64 (L,)."""
 
     mae: Values
     std: Values
@@ -29,24 +31,37 @@ class QualityTable(NamedTuple):
 
 
 def quality_metrics(predicted: ArrayLike, actual: ArrayLike) -> QualityMetrics:
-    """Compute each metric per class over images, then average over the classes where it is defined.
+    """Compute each metric per class over images, then average over the classes where the metric is defined.
 
-    Args, raises: as `quality_table`. Source: SynthCP, Section 4.1 (Table 1, image level; Table 2 with one
-    class).
+    Arguments and errors are those of `quality_table`.
+
+    Source: SynthCP, Section 4.1 (Table 1, image level; Table 2 with one class).
     """
     table = quality_table(predicted, actual)
-    return QualityMetrics(*(_mean_defined(column) for column in table[:4]))
+    return QualityMetrics(*(mean_over_classes(column.tolist()) for column in table[:4]))
+
+
+def mean_over_classes(values: Iterable[float]) -> float:
+    """Return the mean of a metric over the classes where it is defined; NaN where it is defined for none.
+
+    Args:
+        values: one value for each class, NaN where undefined.
+    """
+    defined = [value for value in values if not math.isnan(value)]
+    return math.fsum(defined) / len(defined) if defined else _NAN
 
 
 def quality_table(predicted: ArrayLike, actual: ArrayLike) -> QualityTable:
-    """Compute MAE, STD of the absolute error (ddof 0), Pearson and Spearman of each class over images.
+    """Compare predicted with actual qualities, for each class over images.
+
+    - MAE and STD: mean and standard deviation (ddof 0) of the absolute error.
+    - Pearson and Spearman: NaN with fewer than two images, or where either side is constant.
 
     Args:
-        predicted: (N, L) fractions, or (N,) for one class. A NaN where the class counts is a missing
-            prediction: it makes that class NaN, since leaving the image out would reward not answering.
+        predicted: (N, L) fractions, or (N,) for one class. A NaN in an image where the class counts is a
+            missing prediction and makes all metrics of that class NaN, since leaving the image out would
+            reward a method for not answering.
         actual: the same shape; NaN = the class does not count in that image.
-
-    Correlations are NaN with fewer than two images or where either side is constant.
 
     Raises:
         ValueError: the shapes differ or have another number of dimensions.
@@ -74,8 +89,8 @@ def _one_class(predicted: Values, actual: Values) -> tuple[float, float, float, 
 
 
 def _pearson(first: Values, second: Values) -> float:
-    # Compare values, not deviations: the mean of equal floats need not equal them, and noise would pass for
-    # variation.
+    # Compare values, not deviations: the mean of equal floats need not equal them, and the rounding error
+    # would pass for variation.
     if first.size < 2 or np.ptp(first) == 0 or np.ptp(second) == 0:
         return _NAN
     first, second = first - first.mean(), second - second.mean()
@@ -86,12 +101,7 @@ def _pearson(first: Values, second: Values) -> float:
 
 
 def _midranks(values: Values) -> Values:
-    """Return ranks from 1, the mean rank within a tie."""
+    """Return ranks from 1; equal values share the mean of their ranks."""
     _, inverse, sizes = np.unique(values, return_inverse=True, return_counts=True)
     ranks: Values = (np.cumsum(sizes) - (sizes - 1) / 2)[inverse]
     return ranks
-
-
-def _mean_defined(column: Values) -> float:
-    defined = column[~np.isnan(column)]
-    return float(defined.mean()) if defined.size else _NAN

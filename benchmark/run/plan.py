@@ -11,6 +11,7 @@ from typing import Any
 
 from ..data.folders import locate, variant_of
 from ..data.loading import evenly
+from ..evaluation.by_task import EVALUATORS
 from ..interfaces import Config, Dataset, DatasetInfo, FitOn, Method, Preset, Sample, Segmenter, Task
 from ..interfaces.errors import AbsentError, BenchError, DataMissingError, UnknownNameError
 from ..plugins.registry import Entry, Registry
@@ -419,7 +420,7 @@ def _cell(
     )
     modules = (kind, type(network.model), type(data.dataset))
     parts = [code_hash(plugin.__module__) for plugin in modules]
-    parts.append(code_hash("segalarm.benchmark.evaluation.evaluators"))
+    parts.append(code_hash(EVALUATORS[task]))
     if tried:
         parts.append(code_hash("segalarm.benchmark.run.tuning"))
     parts += network.facts["sources"]

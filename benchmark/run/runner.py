@@ -11,14 +11,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..evaluation.evaluators import Evaluation, Evaluator, make_evaluator
+from ..evaluation.by_task import make_evaluator
+from ..evaluation.evaluator import Evaluation, Evaluator
 from ..interfaces import VOID, Labels, Sample, Scores
 from ..interfaces.errors import AbsentError, BenchError
 from ..metrics import ConfusionState
@@ -266,8 +267,6 @@ class _Pass:
 
     def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
         group, facts = self.group, how_chosen(cell) | dict(extra or {})
-        if found is not None:
-            facts |= found.facts
         if found is not None and self.confusion is not None:
             iou = self.confusion.per_class()
             names = group.data.dataset.info.classes
@@ -311,10 +310,7 @@ def supplier(entry: Entry) -> Plugin:
 
 def numbers(found: Evaluation | None) -> dict[str, Any]:
     """The fields of a record that an evaluation fills."""
-    if found is None:
-        return {}
-    names = ("metrics", "error_bounds", "intervals", "per_class", "per_image", "counts")
-    return {name: getattr(found, name) for name in names}
+    return {} if found is None else asdict(found)
 
 
 def peak_memory() -> int:

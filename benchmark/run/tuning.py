@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..evaluation.evaluators import anomalies, errors, make_evaluator, pixel_scores
+from ..evaluation.by_task import make_evaluator
+from ..evaluation.ground_truth import anomalous_pixels, wrong_pixels
+from ..evaluation.score_checks import pixel_scores
 from ..interfaces import Labels, Sample, Scores, Task
 from ..interfaces.errors import BenchError
 from ..metrics import PerImageState
@@ -55,7 +57,7 @@ class AveragePrecision(Criterion):
         """Rank the sample's pixels."""
         if self.metric == "AUPR" and sample.truth.anomaly is None:
             return
-        masks = anomalies(sample) if self.metric == "AUPR" else errors(sample, prediction)
+        masks = anomalous_pixels(sample) if self.metric == "AUPR" else wrong_pixels(sample, prediction)
         self._state.update(sample.key, pixel_scores(sample, scores), *masks)
 
     def value(self) -> float:

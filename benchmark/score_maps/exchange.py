@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..data.loading import load_batches
-from ..evaluation.evaluators import Evaluation, make_evaluator, pixel_scores
+from ..evaluation.by_task import EVALUATORS, make_evaluator
+from ..evaluation.evaluator import Evaluation
+from ..evaluation.score_checks import pixel_scores
 from ..interfaces import Scores, Task
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Registry
@@ -133,13 +135,12 @@ def score(
             method=Plugin(plugin=OUTSIDE, version="0"),
             dataset=supplier(data.entry),
             segmenter=None,
-            code=code_hash("segalarm.benchmark.evaluation.evaluators"),
+            code=code_hash(EVALUATORS[Task.ANOMALY]),
             device="cpu",
         ),
         **numbers(found),
         timings={"metrics": seconds},
         peak_memory_bytes=peak_memory(),
-        extra=found.facts,
     )
     return record, record.save(request.record_folder)
 

@@ -113,7 +113,7 @@ def test_a_run_leaves_records_of_volumes(bench, ran):
         assert set(record.extra["segmenter"]["IoU"]) == {"background", "pancreas", "tumour"}
         if record.identity.task is Task.IMAGE_FAILURE:
             assert record.counts["images"] == 3
-            assert record.counts["without tumour"] == 0
+            assert record.images_without["tumour"] == 0
             assert set(record.metrics["per-class"]) == {"MAE", "STD", "Pearson", "Spearman", "AURC"}
 
 
@@ -241,7 +241,7 @@ def test_a_missing_extra_is_a_reason_to_skip_unless_the_data_set_was_asked_for()
 
 
 def test_the_protocol_changes_nothing_in_volumes():
-    from segalarm.benchmark.evaluation.evaluators import make_evaluator
+    from segalarm.benchmark.evaluation.by_task import make_evaluator
 
     found = []
     for protocol in Protocol:

@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
-from segalarm.benchmark.evaluation.evaluators import make_evaluator
+from segalarm.benchmark.evaluation.by_task import make_evaluator
 from segalarm.benchmark.interfaces import VOID, Protocol, Sample, Scores, Task, Truth
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.datasets.cityscapes import Cityscapes
@@ -147,8 +147,8 @@ def test_anomalies_are_scored_as_components_too_at_a_threshold_that_the_record_n
     assert found.metrics["per-component"] == {"sIoU": 1, "PPV": 1, "F1": 1}
     assert found.metrics["pooled"]["AUPR"] == pytest.approx(1)
     assert (found.counts["components"], found.counts["predicted_components"]) == (2, 2)
-    assert found.facts["components"]["threshold"] == 2
-    assert found.facts["components"]["pixel_F1"] == 1
+    assert found.components is not None
+    assert (found.components.threshold, found.components.pixel_F1) == (2, 1)
 
 
 @pytest.mark.parametrize("task", [Task.ANOMALY, Task.PIXEL_FAILURE])
@@ -160,7 +160,7 @@ def test_scores_that_are_all_equal_are_refused(task):
     for key in "ab":
         made = Sample(key, lambda: np.zeros((3, 20, 30), np.float32), lambda: truth)
         evaluator.update(made, np.zeros((20, 30), np.int64), Scores(pixel=np.full((20, 30), 0.5, np.float32)))
-    with pytest.raises(BenchError, match=r"all scores are 0\.5.*nothing is ranked"):
+    with pytest.raises(BenchError, match=r"all scores of all images are 0\.5.*nothing is ranked"):
         evaluator.result()
 
 
@@ -204,7 +204,8 @@ def test_volumes_are_judged_by_the_dice_of_what_the_data_set_scores():
         "AURC": (0 + 1 / 6 + 4 / 9) / 3,
     }
     assert found.metrics["per-class"] == pytest.approx(expected)
-    assert found.counts == {"images": 5, "classes_scored": 1, "without pancreas": 0, "without tumour": 2}
+    assert found.counts == {"images": 5, "classes_scored": 1}
+    assert found.images_without == {"pancreas": 0, "tumour": 2}
     assert set(found.per_class["MAE"]) == {"pancreas", "tumour"}
     # The pancreas is predicted and reported, and does not count.
     dice = np.array([1, 2 * 10 / 30, 2 * 10 / 25, 1, 1])
@@ -231,7 +232,7 @@ def test_volumes_without_the_structure_leave_nothing_to_judge():
     triples = [(volume(10, 0), volume(10, 3), Scores(quality=np.array([1, 1, 0.5])))] * 2
     found = evaluate(Task.IMAGE_FAILURE, PANCREAS.info, triples)
     assert np.isnan(list(found.metrics["per-class"].values())).all()
-    assert found.counts["without tumour"] == 2
+    assert found.images_without["tumour"] == 2
     assert found.counts["classes_scored"] == 0
 
 

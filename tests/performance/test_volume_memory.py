@@ -49,7 +49,7 @@ import sys
 from pathlib import Path
 import torch
 from segalarm.benchmark.checks import _context
-from segalarm.benchmark.evaluation.evaluators import make_evaluator
+from segalarm.benchmark.evaluation.by_task import make_evaluator
 from segalarm.benchmark.interfaces import Needs, Preset, Protocol, Scores, Task
 from segalarm.benchmark.plugins import load_registry
 from segalarm.benchmark.request import configure

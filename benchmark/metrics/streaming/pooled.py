@@ -10,7 +10,7 @@ from ..brackets import RankingValues, bracket
 from ..curve_points import Curve, curve
 from ..ordering import Ordering, order
 from ..ranking import rank, rank_success
-from ..risk import UNDEFINED, PooledRisk, RiskValues, risk, risk_bracket
+from ..risk_coverage import UNDEFINED, PooledRisk, RiskValues, risk, risk_bracket
 from .histogram import ScoreHistogram
 from .sample_keys import add_key, add_keys, pack_keys, unpack_keys
 

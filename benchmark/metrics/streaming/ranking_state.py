@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..ordering import Ordering, order
-from ..risk import PooledRisk
+from ..risk_coverage import PooledRisk
 from .per_image import PerImageState, RankingMeans
 from .pooled import PooledExactState, PooledHistogramState, PooledRanking
 
