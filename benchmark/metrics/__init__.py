@@ -1,4 +1,8 @@
-"""Metrics of the benchmark: pure functions on arrays, and streaming, mergeable states over them."""
+"""Metrics of the benchmark.
+
+The modules of this folder are pure functions on arrays. The modules in `streaming` hold states, which are
+built on these functions: a state collects a test set image by image.
+"""
 
 from .bootstrap import Interval, bootstrap_interval
 from .brackets import RankingValues

@@ -9,7 +9,7 @@ _DRAWS_AT_ONCE = 1 << 22
 
 
 class Interval(NamedTuple):
-    """A confidence interval; NaN where undefined."""
+    """The two ends of a confidence interval; NaN where undefined."""
 
     low: float
     high: float
@@ -21,11 +21,11 @@ def bootstrap_interval(
     """Return the percentile bootstrap interval of the mean over images.
 
     Args:
-        values: (N,) one value an image. NaN = the image does not count; with no other value the interval is
-            NaN.
-        confidence: in (0, 1).
+        values: (N,), one value for each image. NaN = the image does not count; where no image counts, the
+            interval is NaN.
+        confidence: the probability that the interval should cover, in (0, 1).
         samples: number of resampled data sets.
-        seed: the same seed gives the same interval.
+        seed: of the random resampling; the same seed gives the same interval.
 
     Raises:
         ValueError: values are not one-dimensional, confidence or samples are out of range.

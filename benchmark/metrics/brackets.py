@@ -1,7 +1,7 @@
-"""Rigorous brackets of ranking metrics when only the counts of a histogram's bins are known.
+"""Brackets of ranking metrics: the range in which a metric must lie when only a histogram of scores is known.
 
-Inside a bin that mixes values the order is unknown: the best and the worst order bound each metric. A bin
-that holds one distinct value is a plain tie and adds no uncertainty.
+Inside a bin that mixes several scores their order is unknown, and the best and the worst order bound each
+metric. A bin that holds one distinct score is a plain tie and adds no uncertainty.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,10 @@ Counts = NDArray[np.int64]
 
 
 class RankingValues(NamedTuple):
-    """One number for each ranking metric; `ap_success` has the negatives as the positive class."""
+    """The ranking metrics, fractions; NaN where undefined.
+
+    `ap_success` is the average precision with the negatives as the positive class.
+    """
 
     auroc: float
     ap: float
@@ -27,7 +30,13 @@ class RankingValues(NamedTuple):
 
 
 class Bins(NamedTuple):
-    """Consecutive bins (n,), highest scores first, none empty; `single`: one distinct value in the bin."""
+    """Consecutive bins of a histogram, highest scores first; no bin is empty.
+
+    Attributes:
+        positive: int64 (n,), the number of positives in each bin.
+        negative: int64 (n,), the number of negatives in each bin.
+        single: bool (n,), true where the bin holds one distinct score.
+    """
 
     positive: Counts
     negative: Counts
@@ -37,12 +46,12 @@ class Bins(NamedTuple):
 def bracket(chunks: Iterable[Bins], positives: int, negatives: int) -> tuple[RankingValues, RankingValues]:
     """Return the lowest and the highest value that each metric may have.
 
+    A metric that is undefined for want of positives or negatives is NaN in both.
+
     Args:
         chunks: the bins in pieces, highest scores first throughout.
-        positives: total over all bins.
-        negatives: total over all bins.
-
-    Metrics that are undefined for want of positives or negatives are NaN in both.
+        positives: number of positives in all bins.
+        negatives: number of negatives in all bins.
     """
     if not positives or not negatives:
         ap, ap_success = (1.0 if positives else _NAN), (1.0 if negatives else _NAN)
@@ -50,7 +59,7 @@ def bracket(chunks: Iterable[Bins], positives: int, negatives: int) -> tuple[Ran
         return undefined, undefined
     fpr = _FprBracket(positives, negatives)
     all_pairs = 2 * positives * negatives
-    # Counts of pairs are exact integers as long as 64 bits hold them all.
+    # Pairs are counted exactly, as integers, as long as 64 bits hold their number.
     number = np.int64 if all_pairs <= np.iinfo(np.int64).max else np.float64
     pairs = mixed_pairs = 0.0 if number is np.float64 else 0
     precision_sums = np.zeros(4)
@@ -80,11 +89,12 @@ def bracket(chunks: Iterable[Bins], positives: int, negatives: int) -> tuple[Ran
 def _precision_bounds(
     relevant: Counts, other: Counts, single: NDArray[np.bool_], before: Counts, before_other: Counts
 ) -> tuple[float, float]:
-    """Bound the sum over relevant items of the precision at each one's threshold.
+    """Bound from below and above the sum of the precisions at the thresholds of all relevant items.
 
-    Best: the bin's relevant items tie ahead of the rest. Worst: the rest comes first and the relevant items
-    follow one by one, the i-th at (before + i) / (before + i + others so far). That is concave in i, so the
-    chord between the first and the last term bounds the sum from below.
+    In the best order, the relevant items of a bin tie ahead of the other items. In the worst order, the other
+    items come first and the relevant items follow one by one, so that the precision at the i-th is
+    (before + i) / (before + i + others so far). This precision is concave in i, so the chord between the
+    first and the last term bounds the sum from below.
     """
     kept = relevant > 0
     relevant, other, single = relevant[kept], other[kept], single[kept]
@@ -98,7 +108,13 @@ def _precision_bounds(
 
 @dataclass
 class _FprBracket:
-    """Follow the bins to the one in which recall passes the level, and to the next with positives."""
+    """Bounds FPR95: follows the bins to where recall passes 95 %, and on to the next bin with positives.
+
+    Attributes:
+        positives, negatives: totals over all bins.
+        low, high: bounds of the number of false positives; `low` is None until recall passes the level.
+        awaits_next: whether a bound depends on the next bin with positives.
+    """
 
     positives: int
     negatives: int
@@ -131,7 +147,7 @@ class _FprBracket:
                 above_negative[row],
             )
         if self.awaits_next and rows.size:
-            # The chosen threshold lies just above the next lower positive, which is somewhere in this bin.
+            # The chosen threshold lies just above the next lower positive; its place in this bin is unknown.
             row = rows[0]
             reach = int(above_negative[row])
             self.low = reach if self.low is None or self.low < 0 else self.low
@@ -151,7 +167,7 @@ class _FprBracket:
             self.low = above_negative + (negative if single else 0)
             self.high = above_negative + negative
         elif takes_bin:
-            # -1 marks that the lower bound, too, is known only at the next bin with positives.
+            # With -1 the lower bound, too, is known only at the next bin with positives.
             self.low = -1 if recall_is_known else above_negative
             self.high = above_negative + negative
             self.awaits_next = True

@@ -1,7 +1,7 @@
 """Metrics over connected components of anomalies: sIoU, PPV and F1.
 
-Chan et al., "SegmentMeIfYouCan", NeurIPS Datasets and Benchmarks 2021, with the rules of their published
-code: pixels of one mask that touch, corners included, are one component.
+The definitions are those of Chan et al., "SegmentMeIfYouCan", NeurIPS Datasets and Benchmarks 2021, with the
+rules of the published code: pixels of one mask that touch, corners included, form one component.
 """
 
 import math
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 MIN_TRUE = 100
+"""The size in pixels below which a true component is left out, in an image of `PUBLISHED_AREA` or more."""
 MIN_PREDICTED = 500
+"""The size in pixels below which a predicted component is left out, in an image of that area or more."""
 PUBLISHED_AREA = 1280 * 720
 STEPS = range(5, 16)
 """The thresholds of sIoU and PPV, 0.25 to 0.75 by 0.05, in twentieths."""
@@ -24,14 +26,16 @@ Mask = NDArray[np.bool_]
 
 
 class ComponentMetrics(NamedTuple):
-    """Means over components; NaN where there is none to average over.
+    """Means over components, fractions; NaN where there is no component to average over.
 
     Attributes:
-        siou: over true components, of their sIoU.
-        ppv: over predicted components, of the share that is anomalous.
-        f1: over the thresholds of `STEPS`, of 2 TP / (2 TP + FN + FP): a true component counts as found
-            where its sIoU reaches the threshold, a predicted one as false where its PPV does not.
-        true, predicted: numbers of components.
+        siou: mean sIoU of the true components.
+        ppv: mean share of anomalous pixels in the predicted components (positive predictive value).
+        f1: mean of 2 TP / (2 TP + FN + FP) over the thresholds of `STEPS`. A true component is a hit (TP)
+            where its sIoU reaches the threshold, else a miss (FN); a predicted component is a false alarm
+            (FP) where its PPV is below the threshold.
+        true: number of true components.
+        predicted: number of predicted components.
     """
 
     siou: float
@@ -43,13 +47,15 @@ class ComponentMetrics(NamedTuple):
 
 @dataclass(frozen=True)
 class Overlaps:
-    """The components of one image, as whole numbers of pixels.
+    """The components of one image: numerator and denominator of each sIoU and PPV, in pixels.
 
     Attributes:
-        true: (n, 2), pixels of each true component that are predicted, and its pixels with those of the
-            predicted components that touch it, less what these share with other true ones; their ratio is
-            its sIoU.
-        predicted: (m, 2), anomalous pixels and all pixels of each predicted one; their ratio is its PPV.
+        true: int64 (n, 2), a row for each true component, whose sIoU is the ratio of the two columns. The
+            first column counts the component's pixels that are predicted. The second column counts the
+            component's pixels and those pixels of the predicted components overlapping it that lie in no
+            true component.
+        predicted: int64 (m, 2), a row for each predicted component, whose PPV is the ratio of the two
+            columns: the anomalous pixels, and all pixels.
     """
 
     true: Counts
@@ -57,23 +63,27 @@ class Overlaps:
 
 
 def minimum_size(published: int, shape: tuple[int, ...]) -> float:
-    """The size below which a component is left out.
+    """Return the size in pixels below which a component is left out.
 
-    The published sizes are for images of 1280 x 720 and more. A smaller image shows its objects smaller, so
-    the size shrinks with its area, to one pixel at the least.
+    The published sizes are made for images of 1280 x 720 pixels and more. A smaller image shows its objects
+    smaller, so the size shrinks in proportion to the area of the image, down to one pixel.
+
+    Args:
+        published: `MIN_TRUE` or `MIN_PREDICTED`.
+        shape: of the image.
     """
     return max(1.0, published * min(1.0, math.prod(shape) / PUBLISHED_AREA))
 
 
 def overlaps(anomaly: Mask, flagged: Mask) -> Overlaps:
-    """Compare the components of two masks.
+    """Compare the true with the predicted components of one image.
 
-    Predicted components that are too small are dropped, as if never predicted. True ones that are too small
-    are void: their pixels count for nothing, in predicted components neither.
+    Predicted components that are too small are dropped, as if never predicted. True components that are too
+    small are void: their pixels count nowhere, not even in the predicted components that cover them.
 
     Args:
         anomaly: bool (*spatial), true on scored anomalous pixels.
-        flagged: bool (*spatial), the predicted ones; false where nothing is scored.
+        flagged: bool (*spatial), true on scored pixels that are predicted anomalous.
     """
     where = np.flatnonzero(anomaly | flagged)
     true, true_sizes = _components(anomaly, where)
@@ -85,7 +95,7 @@ def overlaps(anomaly: Mask, flagged: Mask) -> Overlaps:
     height, width = int(rows.max(initial=0)) + 1, int(columns.max(initial=0)) + 1
     table = np.bincount(rows * width + columns, minlength=height * width).reshape(height, width)
     inside, sizes = table[1:, 1:], table[1:].sum(axis=1)
-    # What of the predicted components that touch a true one lies in no true component.
+    # The pixels of the predicted components overlapping a true component that lie in no true component.
     beside = (inside > 0) @ table[0, 1:]
     whole = table[:, 1:].sum(axis=0)
     present = whole > 0
@@ -95,11 +105,12 @@ def overlaps(anomaly: Mask, flagged: Mask) -> Overlaps:
     )
 
 
-def summarize(found: Iterable[Overlaps]) -> ComponentMetrics:
-    """The metrics over the components of all images together."""
-    images = list(found)
-    true = np.concatenate([each.true for each in images] or [np.zeros((0, 2), np.int64)])
-    predicted = np.concatenate([each.predicted for each in images] or [np.zeros((0, 2), np.int64)])
+def summarize(images: Iterable[Overlaps]) -> ComponentMetrics:
+    """Compute the metrics over the components of all images together."""
+    no_rows = np.zeros((0, 2), np.int64)
+    pairs = [(image.true, image.predicted) for image in images]
+    true = np.concatenate([no_rows, *(true for true, _ in pairs)])
+    predicted = np.concatenate([no_rows, *(predicted for _, predicted in pairs)])
     f1 = math.nan
     if len(true):
         f1 = math.fsum(_f1(true, predicted, step) for step in STEPS) / len(STEPS)
@@ -107,21 +118,26 @@ def summarize(found: Iterable[Overlaps]) -> ComponentMetrics:
 
 
 def _components(mask: Mask, where: NDArray[np.intp]) -> tuple[NDArray[np.int64], Counts]:
-    """The component of the pixels at `where`, from 1 (0: in none), and the sizes; that of "none" is 0."""
+    """Number the components of a mask from 1; 0 stands for "in no component".
+
+    Returns:
+        The component of each pixel at the flat indices `where`, and the size of each component; the size of
+        "no component" is 0.
+    """
     labels, number = ndimage.label(mask, np.ones((3,) * mask.ndim, np.uint8))
-    found = labels.ravel()[where].astype(np.int64)
-    sizes = np.bincount(found, minlength=number + 1)
+    component = labels.ravel()[where].astype(np.int64)
+    sizes = np.bincount(component, minlength=number + 1)
     sizes[0] = 0
-    return found, sizes
+    return component, sizes
 
 
 def _renumber(kept: Mask) -> NDArray[np.int64]:
-    """New numbers of the components that are kept, from 1; 0 for the others."""
+    """Return new numbers from 1 for the components that are kept, and 0 for the others."""
     return np.where(kept, np.cumsum(kept), 0)
 
 
 def _f1(true: Counts, predicted: Counts, step: int) -> float:
-    """F1 at the threshold of so many twentieths; compared as whole numbers, so that ties are exact."""
+    """Return F1 at the threshold `step` / 20; whole numbers are compared, so that ties are exact."""
     hits = int((20 * true[:, 0] >= step * true[:, 1]).sum())
     misses = len(true) - hits
     alarms = int((20 * predicted[:, 0] < step * predicted[:, 1]).sum())

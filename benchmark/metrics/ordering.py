@@ -1,9 +1,9 @@
-"""Sort scores and ground truth together, once, for every ranking metric.
+"""Scores and ground truth sorted together: one sort of an image serves every ranking metric.
 
 Sorting pairs (`argsort`) is some thirty times slower than sorting plain 32-bit integers, which numpy does
-with SIMD. A finite float keeps its order when its bits are read as an integer, and the scores of an image
-never use all 2^32 patterns, so the ground truth fits in a spare bit of the same integer: one plain sort, and
-nothing is rounded.
+with SIMD instructions. Floats keep their order when their bits are read as integers, and the scores of an
+image never use all 2^32 bit patterns. So the ground truth fits in a spare bit of the same integer, one plain
+sort is enough, and nothing is rounded.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,17 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Ordering:
-    """Scores with their ground truth, in ascending order.
+    """The scores of an image with their ground truth, in ascending order.
 
-    `keys` (n,) is sorted. Its lowest bit is 1 for a negative and 0 for a positive, so that within a tie
-    positives come first; the other bits order the scores, and two scores share them exactly when they are
-    equal. `keys` is empty where a score is NaN (`undefined`): such scores have no order.
-
-    `low` and `high` are the range of the scores; inf and -inf where there are none.
+    Attributes:
+        keys: (n,), sorted. The lowest bit of a key is 1 for a negative and 0 for a positive, so that within a
+            tie positives come first. The other bits order the scores; they are the same for two scores
+            exactly when the scores are equal. Empty where the ordering is undefined.
+        positives: number of positives.
+        negatives: number of negatives.
+        undefined: whether a score is NaN, so that the scores have no order.
+        low: the lowest score; inf where there is no score.
+        high: the highest score; -inf where there is no score.
     """
 
     keys: Keys
@@ -39,7 +43,7 @@ class Ordering:
     _ranked: Floats | None = None
 
     def scores(self) -> Floats:
-        """Return the scores (n,) in ascending order, as float32 or float64, with -0.0 as 0.0."""
+        """Return the scores, float32 or float64 (n,), in ascending order, with 0.0 in place of -0.0."""
         code = self.keys >> self.keys.dtype.type(1)
         if self._ranked is not None:
             ranked: Floats = self._ranked[code]
@@ -56,7 +60,7 @@ class Ordering:
         return scores
 
     def negative(self) -> NDArray[np.bool_]:
-        """Return which of the ascending scores are negatives, bool (n,)."""
+        """Return which of the scores in ascending order belong to negatives, bool (n,)."""
         return (self.keys & self.keys.dtype.type(1)).astype(np.bool_)
 
 
@@ -64,15 +68,15 @@ def order(score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None)
     """Order the scores of the valid pixels.
 
     Args:
-        score: any shape, higher = more positive. float32 and float64 keep their precision, float16 and
-            integers of up to 32 bits are converted without loss. Infinities are ordinary values and -0.0
+        score: any shape, higher = more positive. float32 and float64 keep their precision; float16 and
+            integers of up to 32 bits are converted without loss. Infinities are ordinary values, and -0.0
             equals 0.0.
-        positive: the same shape, bool (or integers 0 and 1).
-        valid: the same shape, bool; pixels where it is false are not looked at. None: every pixel counts.
+        positive: bool or integers 0 and 1, the same shape.
+        valid: bool or integers 0 and 1, the same shape; other pixels are ignored. None: every pixel counts.
 
     Raises:
         ValueError: the shapes differ, or a mask holds something other than 0 and 1 (a void label, say).
-        TypeError: the scores' type has no lossless conversion to float64.
+        TypeError: the type of the scores cannot be converted to float64 without loss.
     """
     scores = _as_floats(np.asarray(score))
     truth = _as_mask(np.asarray(positive), "positive")
@@ -98,7 +102,12 @@ def order(score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None)
 
 
 def _encode(scores: Floats, low: float, high: float) -> tuple[Keys, int, int, Floats | None]:
-    """Return ordered codes with a bit to spare, the code of zero, the gap left out, a table if needed."""
+    """Encode scores as unsigned integers in the same order, whose highest bit is not used.
+
+    Returns:
+        The codes; the code of zero; how far the codes of nonzero scores are moved towards that of zero; and,
+        where no such code exists, the distinct scores in ascending order, in which the codes are indices.
+    """
     signed, unsigned = _signed(scores.dtype), np.dtype(f"u{scores.dtype.itemsize}")
     if low > 0:
         return scores.view(unsigned), 0, 0, None
@@ -110,14 +119,14 @@ def _encode(scores: Floats, low: float, high: float) -> tuple[Keys, int, int, Fl
     largest = int(magnitude.max())
     if high <= 0:
         return (largest - magnitude).view(unsigned), largest, 0, None
-    # With both signs present the patterns between zero and the smallest magnitude are unused: close that gap.
-    # Zero itself must not count as the smallest, hence the wrap-around to the largest unsigned number.
+    # Where both signs occur, the patterns between zero and the smallest magnitude are unused: close this gap.
+    # Zero itself must not count as the smallest: subtracting 1 turns zero into the largest unsigned number.
     gap = int((magnitude - 1).view(unsigned).min())
     if 2 * (largest - gap) > np.iinfo(signed).max:
         if signed.itemsize == 8:
             table, codes = np.unique(bits.view(scores.dtype), return_inverse=True)
             return codes.astype(np.uint64), 0, 0, table
-        # Magnitudes of 32 bits with a sign and the ground truth fit in 64.
+        # 32 bits of magnitude, the sign and the ground truth fit in 64 bits.
         bits, magnitude, unsigned = bits.astype(np.int64), magnitude.astype(np.int64), np.dtype("u8")
     offset = largest - gap
     magnitude -= gap

@@ -1,4 +1,4 @@
-"""AUROC, average precision and FPR at 95 % recall of one set of scores, exact with ties."""
+"""AUROC, average precision and FPR at 95 % recall of one set of scores; ties are treated exactly."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ _Indices = NDArray[np.intp]
 
 
 class Ranking(NamedTuple):
-    """How well scores rank positives above negatives; fractions in [0, 1], NaN where undefined."""
+    """How well scores rank positives above negatives: fractions, NaN where undefined."""
 
     auroc: float
     ap: float
@@ -24,16 +24,17 @@ class Ranking(NamedTuple):
 
 
 def ranking_metrics(score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None) -> Ranking:
-    """Score one image (or any one set of pixels).
+    """Compute the ranking metrics of one image, or of any other set of pixels.
 
-    - AUROC: the chance that a positive scores above a negative, ties counting one half. NaN without both.
-    - AP (the paper's AUPR): sum over distinct thresholds of the step in recall times the precision there,
-      not the trapezoid. NaN without positives; 1 without negatives.
-    - FPR95: among the distinct thresholds, down to and including the first that reaches recall 1, the false
-      positive rate at the one whose recall is nearest to 0.95 in float64; of several equally near, at the
-      lowest. NaN without both.
+    - AUROC: the probability that a positive scores above a negative, where a tie counts one half. NaN unless
+      there are both positives and negatives.
+    - AP (the paper's AUPR): the sum over distinct thresholds of the step in recall times the precision at the
+      threshold; the trapezoidal rule is not used. NaN without positives; 1 without negatives.
+    - FPR95: the false-positive rate at the threshold whose recall is nearest to 0.95 in float64. The
+      candidates are the distinct scores down to the first that reaches recall 1; of several equally near
+      candidates the lowest counts. NaN unless there are both positives and negatives.
 
-    All three are NaN where a valid score is NaN: such a score has no rank.
+    All three are NaN where a valid score is NaN, since such a score has no rank.
 
     Args:
         score: any shape, higher = more positive; see `order` for types.
@@ -52,7 +53,10 @@ def ranking_metrics(score: ArrayLike, positive: ArrayLike, valid: ArrayLike | No
 
 
 def success_ap(score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None) -> float:
-    """Average precision with the negatives as the positive class, ranked by the lowest score first."""
+    """Compute the average precision with the negatives as the positive class: the lowest scores rank first.
+
+    Arguments and errors are those of `ranking_metrics`. NaN without negatives.
+    """
     return rank_success(order(score, positive, valid))
 
 
@@ -67,11 +71,10 @@ def rank(ordering: Ordering) -> Ranking:
     one = keys.dtype.type(1)
     position = np.flatnonzero((keys & one) == 0)
     values = keys[position]
-    # Where a run of equal positives starts, lowest first: the thresholds at which recall changes.
+    # The start of each run of positives with equal scores, lowest first: recall changes at these thresholds.
     first = np.concatenate(([0], np.flatnonzero(values[1:] != values[:-1]) + 1))
 
-    # Positives come first within a tie, so all that lies before one and is not positive scores strictly
-    # below it.
+    # Within a tie positives come first, so the negatives before a positive score strictly below the positive.
     below = int(position.sum()) - positives * (positives - 1) // 2
     auroc = (2 * below + _tied_pairs(keys, position, values, first)) / (2 * positives * negatives)
     return Ranking(
@@ -87,7 +90,7 @@ def rank_success(ordering: Ordering) -> float:
     total, seen, counted = 0.0, 0, 0
     for begin in range(0, keys.size, _BLOCK):
         position = begin + np.flatnonzero(keys[begin : begin + _BLOCK] & keys.dtype.type(1))
-        # Negatives come last within a tie: the last of a run has everything that ties with it before it.
+        # Within a tie negatives come last: everything that ties with the last negative of a run precedes it.
         ends = keys[position] != keys.take(position + 1, mode="clip")
         if position.size and position[-1] == keys.size - 1:
             ends[-1] = True
@@ -110,7 +113,7 @@ def _average_precision(position: _Indices, first: _Indices, count: int) -> float
 
 def _fpr95(ordering: Ordering, position: _Indices, values: Keys, first: _Indices) -> float:
     positives, negatives, keys = ordering.positives, ordering.negatives, ordering.keys
-    # Recall falls as thresholds rise, so only the thresholds on either side of the level can be nearest.
+    # Recall falls as thresholds rise, so only thresholds next to the level can be nearest to it.
     near = int(np.searchsorted(first, (1 - RECALL_LEVEL) * positives))
     start = max(near - 2, 0)
     recall = (positives - first[start : near + 3]) / positives
@@ -118,15 +121,15 @@ def _fpr95(ordering: Ordering, position: _Indices, values: Keys, first: _Indices
     chosen = start + int(np.argmin(np.abs(recall - RECALL_LEVEL)))
     if chosen == 0:
         return (negatives - int(position[0])) / negatives
-    # The lowest threshold of this recall lies just above the next lower positive and the negatives tied with
-    # it.
+    # The lowest threshold of this recall lies just above the next lower positive and the negatives that tie
+    # with that positive.
     next_lower = values[first[chosen] - 1] | keys.dtype.type(1)
     not_above = int(np.searchsorted(keys, next_lower, side="right")) - int(first[chosen])
     return (negatives - not_above) / negatives
 
 
 def _tied_pairs(keys: Keys, position: _Indices, values: Keys, first: _Indices) -> int:
-    """Count pairs of a positive and a negative with one score."""
+    """Count the pairs of a positive and a negative with equal scores."""
     one = keys.dtype.type(1)
     before_end = position[:-1] if position[-1] == keys.size - 1 else position
     last = np.flatnonzero(keys[1:][before_end] == values[: before_end.size] + one)

@@ -1,7 +1,8 @@
-"""Area under the risk-coverage curve: what is wrong among the pixels that a score accepts.
+"""Areas under risk-coverage curves: how many errors remain among the pixels that a score accepts.
 
-Coverage is the part of the pixels that is accepted, lowest score first; the selective risk is the share of
-errors among them, the generalised risk the share of accepted errors among all pixels.
+Pixels are accepted in the order of their scores, lowest first. Coverage is the share of all pixels that are
+accepted. The selective risk is the share of errors among the accepted pixels, and the generalised risk is the
+share of accepted errors among all pixels.
 """
 
 from collections.abc import Iterable
@@ -21,10 +22,12 @@ _Sums = NDArray[np.int64] | NDArray[np.float64]
 
 
 class RiskValues(NamedTuple):
-    """Areas in [0, 1], lower = better; NaN where undefined.
+    """Areas under risk-coverage curves, in [0, 1], lower = better; NaN where undefined.
 
-    `aurc` is the mean over coverages 1/N..1 of the selective risk, `e_aurc` what it exceeds the best order's
-    by, `augrc` the area under the generalised risk.
+    Attributes:
+        aurc: the mean of the selective risk over the coverages 1/N, 2/N, ..., 1.
+        augrc: the area under the generalised risk.
+        e_aurc: the excess of `aurc` over that of the best possible order.
     """
 
     aurc: float
@@ -33,7 +36,7 @@ class RiskValues(NamedTuple):
 
 
 class PooledRisk(NamedTuple):
-    """`value` is within `bound` of the exact areas."""
+    """The areas of a whole data set; each `value` is within its `bound` of the exact area."""
 
     value: RiskValues
     bound: RiskValues
@@ -43,10 +46,11 @@ UNDEFINED = RiskValues(_NAN, _NAN, _NAN)
 
 
 def risk_metrics(score: ArrayLike, error: ArrayLike, valid: ArrayLike | None = None) -> RiskValues:
-    """Score one set of pixels.
+    """Compute the areas of one image, or of any other set of pixels.
 
-    Pixels with one score have no order: AURC is its mean over all orders of them, in closed form, so it
-    depends neither on rows nor on how a sort breaks ties. AUGRC follows from AUROC, which counts them half.
+    Pixels with equal scores have no order. AURC is the mean over all their orders, in closed form, so that it
+    depends neither on the places of pixels nor on how a sort breaks ties. AUGRC follows from AUROC, which
+    counts ties half.
 
     Args:
         score: any shape, higher = more likely wrong; see `order` for types.
@@ -80,19 +84,19 @@ def risk(ordering: Ordering) -> RiskValues:
 
 
 def quality_risk(predicted: ArrayLike, actual: ArrayLike) -> RiskValues:
-    """Score predicted qualities of images: what is lost (1 - quality) among those that they accept first.
+    """Compute the areas of a set of images that are accepted in the order of their predicted qualities.
 
-    As for pixels, with risks from 0 to 1 in place of errors: images of one predicted quality have no order,
-    and the area is its mean over all orders of them.
+    The risk of an image is the quality that it lacks (1 - quality), in place of the errors of pixels. Images
+    with equal predicted qualities have no order, and the area is the mean over all their orders.
 
     Args:
-        predicted: (N,) finite, higher = accepted earlier.
-        actual: (N,) quality in [0, 1]; NaN = the image does not count.
+        predicted: (N,), finite, higher = accepted earlier.
+        actual: (N,), quality in [0, 1]; NaN = the image does not count.
 
     Raises:
         ValueError: the shapes differ, or a quality is out of range.
 
-    Source: as `risk_metrics`; for Dice: Zenk et al., Medical Image Analysis 2025.
+    Source: that of `risk_metrics`; for Dice: Zenk et al., Medical Image Analysis 2025.
 
     >>> quality_risk([0.9, 0.5], [1.0, 0.5])
     RiskValues(aurc=0.125, augrc=0.0625, e_aurc=0.0)
@@ -118,12 +122,14 @@ def quality_risk(predicted: ArrayLike, actual: ArrayLike) -> RiskValues:
 
 
 def risk_bracket(chunks: Iterable[Bins], errors: int, right: int, auroc: float, bound: float) -> PooledRisk:
-    """The areas from counts in bins of scores.
+    """Compute the areas from the bins of a histogram: the middle of the range in which each must lie.
 
     Args:
-        chunks: the bins in pieces, highest scores first throughout; positives are errors.
-        errors, right: totals over all bins.
-        auroc, bound: of the same scores.
+        chunks: the bins in pieces, highest scores first throughout; errors are the positives.
+        errors: number of wrong pixels in all bins.
+        right: number of right pixels in all bins.
+        auroc: of the same scores.
+        bound: how far `auroc` may be from the exact value.
     """
     count = errors + right
     if not count:
@@ -136,7 +142,7 @@ def risk_bracket(chunks: Iterable[Bins], errors: int, right: int, auroc: float, 
         e = errors - above_wrong - np.cumsum(positive)
         tie = _accepting(e, n, positive, size)
         zero = np.zeros_like(positive)
-        # Within a bin of several scores the right pixels may all come first, or all last.
+        # In a bin of several scores the right pixels come first in the best order, and last in the worst.
         best = _accepting(e, n, zero, negative) + _accepting(e, n + negative, positive, positive)
         worst = _accepting(e, n, positive, positive) + _accepting(e + positive, n + positive, zero, negative)
         low += float(np.where(single, tie, best).sum())
@@ -150,29 +156,34 @@ def risk_bracket(chunks: Iterable[Bins], errors: int, right: int, auroc: float, 
 
 
 def _accepting(e: _Sums, n: _Counts, wrong: _Sums, size: _Counts) -> NDArray[np.float64]:
-    """What accepting groups of tied pixels adds to the sum of selective risks, in the mean over their orders.
+    """Return how much accepting each group of tied pixels adds to the sum of selective risks.
+
+    With r = wrong / size a group adds the sum over j = 1..size of (e + r j) / (n + j), the mean over all
+    orders of its pixels.
 
     Args:
-        e, n: errors (or the sum of risks) and pixels accepted before each group.
-        wrong, size: errors (or the sum of risks) and pixels in it.
-
-    With r = wrong / size it is the sum over j = 1..size of (e + r j) / (n + j).
+        e: errors (or the sum of risks) accepted before each group.
+        n: pixels accepted before each group.
+        wrong: errors (or the sum of risks) in each group.
+        size: pixels in each group.
     """
-    found = np.zeros(len(size))
+    added = np.zeros(len(size))
     one = size == 1
-    found[one] = (e[one] + wrong[one]) / (n[one] + 1)
+    added[one] = (e[one] + wrong[one]) / (n[one] + 1)
     many = size > 1
     e, n, wrong, size = e[many], n[many], wrong[many], size[many]
     harmonic = digamma(n + size + 1.0) - digamma(n + 1.0)
-    found[many] = wrong + (e - wrong / size * n) * harmonic
-    return found
+    added[many] = wrong + (e - wrong / size * n) * harmonic
+    return added
 
 
 def _risks(area: float, auroc: float, errors: int, right: int) -> RiskValues:
+    """Complete AURC (`area`) with the areas that follow from AUROC and the numbers of pixels."""
     count = errors + right
     wrong = errors / count
-    # With nothing to tell apart, AUROC is undefined, and has no weight.
+    # Without both kinds of pixels AUROC is undefined, and has no weight.
     confused = (1 - auroc) * wrong * (1 - wrong) if errors and right else 0.0
-    last = np.array([0]), np.array([right]), np.array([errors]), np.array([errors])
-    best = float(_accepting(*last)[0]) / count
+    # The best order accepts all right pixels before the errors.
+    errors_last = np.array([0]), np.array([right]), np.array([errors]), np.array([errors])
+    best = float(_accepting(*errors_last)[0]) / count
     return RiskValues(area, confused + wrong**2 / 2, area - best)

@@ -1,1 +1,1 @@
-"""Metrics of a whole data set from one image at a time: states that are updated, merged and stored."""
+"""Metrics of a whole data set that arrives image by image: states that are updated, merged and stored."""

@@ -1,7 +1,8 @@
-"""Component metrics over a data set, at the threshold that is best for all its pixels together.
+"""Metrics over the components of a data set, at the threshold that is best for all its pixels together.
 
-The threshold is known only when every score has been seen, and components need the maps again. So each map is
-kept on disk, one byte a pixel: the highest of 254 candidate thresholds that it reaches.
+The threshold is known only when every score has been seen, and then the components need the score maps again.
+So each score map is kept on disk with one byte a pixel: the number of candidate thresholds, of at most 254,
+that the pixel's score reaches.
 """
 
 import math
@@ -17,23 +18,25 @@ from ..components import ComponentMetrics, overlaps, summarize
 from .sample_keys import add_key
 
 LEVELS = 254
+"""The largest number of candidate thresholds: the numbers 0 to 254 fit in a byte."""
 SEEN = 1 << 22
-"""Pixels that are looked at before candidate thresholds are fixed."""
+"""The number of scored pixels from which candidate thresholds are chosen: those of the first images."""
 BEYOND = np.geomspace(1 / 16, 64, 20)
-"""Distances of further candidates from these pixels' scores, on both sides, in units of their range."""
+"""Distances of further candidates from the range of those scores, on both sides, in units of the range."""
 REARMOST = 1e-5
-"""The smallest share of normal pixels above a candidate threshold, among the pixels that were looked at."""
+"""The smallest share of normal pixels that a candidate leaves above itself, among the first pixels."""
 
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
 
 class ComponentReport(NamedTuple):
-    """Component metrics with the threshold that they were found at.
+    """Metrics over components, with the threshold at which they were computed.
 
     Attributes:
-        threshold: a pixel is predicted anomalous where its score reaches it.
-        pixel_f1: of all pixels together at that threshold; the best of the candidates.
+        metrics: of all images together.
+        threshold: a pixel is predicted anomalous where its score reaches the threshold.
+        pixel_f1: F1 of all pixels together at that threshold, the best among the candidates; a fraction.
     """
 
     metrics: ComponentMetrics
@@ -42,16 +45,17 @@ class ComponentReport(NamedTuple):
 
 
 class ComponentState:
-    """Collects score maps of a data set, image by image; memory does not grow with their number.
+    """Collects the score maps of a data set, image by image; memory does not grow with their number.
 
-    Candidate thresholds are scores of the first 2^22 pixels: quantiles of anomalous ones, and of normal ones
-    ever closer to the top, so that from one to the next hits fall by about 1/106 and false alarms by a ninth;
-    and a few beyond them all, should later images score otherwise. They are rounded to 15 bits of the
-    mantissa, which makes a map's bytes a look-up.
+    Candidate thresholds are chosen from the scores of the first 2^22 scored pixels: quantiles of the scores
+    of anomalous pixels, and quantiles of those of normal pixels that lie ever closer to the top. From one
+    candidate to the next, hits fall by about 1/106 and false alarms by about a ninth. A few candidates lie
+    beyond the range of these scores, in case later images have others. Candidates are rounded to 15 bits of
+    the mantissa, so that a look-up in a table turns a score into the number of candidates that it reaches.
 
     Args:
-        folder: where the temporary file goes, one byte and a bit a pixel; it is gone when the state is. None:
-            the system's.
+        folder: the folder of a temporary file, one byte and one bit a pixel, which is gone when the state is;
+            None for the system's folder.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -68,12 +72,14 @@ class ComponentState:
         """Add one image.
 
         Args:
-            score: float32 (*spatial), finite or infinite where valid, higher = more anomalous.
-            positive, valid: bool (*spatial).
+            key: of the image, unique in the data set.
+            score: float32 (*spatial), no NaN where valid, higher = more anomalous.
+            positive: bool (*spatial), true on anomalous pixels.
+            valid: bool (*spatial), false where nothing is scored.
 
         Raises:
-            ValueError: the key was seen before.
-            OSError: the disk is full.
+            ValueError: an image of this key was added before.
+            OSError: the temporary file cannot be written.
         """
         add_key(self._shapes, key, score.shape)
         positive = positive & valid
@@ -86,26 +92,30 @@ class ComponentState:
             self._fix()
 
     def compute(self) -> ComponentReport:
-        """The metrics over the components of all images."""
+        """Compute the metrics over the components of all images; NaN where no pixel is anomalous.
+
+        Raises:
+            OSError: the temporary file cannot be written or read.
+        """
         if self._levels is None:
             self._fix()
         assert self._levels is not None
         hits = self._positive[::-1].cumsum()[::-1][1:]
-        alarms = self._negative[::-1].cumsum()[::-1][1:]
+        false_alarms = self._negative[::-1].cumsum()[::-1][1:]
         total = int(self._positive.sum())
-        found = hits + alarms + total
-        f1 = np.divide(2 * hits, found, out=np.zeros(LEVELS), where=found > 0)[: len(self._levels.edges)]
+        # 2 TP + FP + FN, since the misses (FN) are the anomalous pixels that are no hits.
+        denominator = hits + false_alarms + total
+        f1 = np.divide(2 * hits, denominator, out=np.zeros(LEVELS), where=denominator > 0)
+        f1 = f1[: len(self._levels.edges)]
         if not total:
             return ComponentReport(summarize([]), math.nan, math.nan)
-        # Of equally good thresholds the highest.
+        # Of equally good thresholds the highest is taken.
         level = len(f1) - int(np.argmax(f1[::-1]))
-        found_at = (overlaps(positive, reached >= level) for reached, positive in self._read())
-        return ComponentReport(
-            summarize(found_at), float(self._levels.edges[level - 1]), float(f1[level - 1])
-        )
+        metrics = summarize(overlaps(positive, reached >= level) for reached, positive in self._read())
+        return ComponentReport(metrics, float(self._levels.edges[level - 1]), float(f1[level - 1]))
 
     def _fix(self) -> None:
-        """Fix the candidate thresholds, and keep what was held until now."""
+        """Choose the candidate thresholds, and write the images that were held until now."""
         parts = [(score[valid], positive[valid]) for score, positive, valid in self._held]
         scores = np.concatenate([score for score, _ in parts] or [np.zeros(0, np.float32)])
         truth = np.concatenate([mask for _, mask in parts] or [np.zeros(0, np.bool_)])
@@ -120,7 +130,7 @@ class ComponentState:
         reached *= valid
         hits = np.bincount(reached[positive], minlength=LEVELS + 1)
         self._positive += hits
-        # Void pixels reach no threshold, and who reaches none is never asked for.
+        # Void pixels count among the negatives that reach no threshold, whose number is never read.
         self._negative += np.bincount(reached.ravel(), minlength=LEVELS + 1) - hits
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
@@ -128,7 +138,7 @@ class ComponentState:
         self._file.write(np.packbits(positive).tobytes())
 
     def _read(self) -> Iterator[tuple[NDArray[np.uint8], Mask]]:
-        """Every image: the thresholds that its pixels reach, and its anomalous pixels."""
+        """Yield for each image the number of thresholds that its pixels reach, and its anomalous pixels."""
         if self._file is None:
             return
         self._file.seek(0)
@@ -140,10 +150,14 @@ class ComponentState:
 
 
 def candidates(positive: Floats, negative: Floats) -> Floats:
-    """Ascending scores, at most `LEVELS`, that thresholds are chosen from; the lowest of either part is one.
+    """Choose at most `LEVELS` candidate thresholds, among them the lowest score of either kind of pixel.
 
     Args:
-        positive, negative: float32 (n,), scores of anomalous and of normal pixels.
+        positive: float32 (n,), scores of anomalous pixels.
+        negative: float32 (m,), scores of normal pixels.
+
+    Returns:
+        float32, ascending.
     """
     half = LEVELS // 2 - 1 - len(BEYOND)
     chosen = [np.array([part.min()]) for part in (positive, negative) if part.size]
@@ -154,18 +168,22 @@ def candidates(positive: Floats, negative: Floats) -> Floats:
         above = np.geomspace(REARMOST, 1, half) * negative.size
         ranks = negative.size - np.clip(np.ceil(above).astype(np.intp), 1, negative.size)
         chosen.append(np.sort(negative)[ranks])
-    found = np.concatenate(chosen or [np.zeros(0, np.float32)])
-    finite = found[np.isfinite(found)].astype(np.float64)
+    thresholds = np.concatenate(chosen or [np.zeros(0, np.float32)])
+    finite = thresholds[np.isfinite(thresholds)].astype(np.float64)
     if finite.size:
         distances = np.ptp(finite) * BEYOND
         chosen += [finite.min() - distances, finite.max() + distances]
         with np.errstate(over="ignore"):
-            found = np.concatenate(chosen).astype(np.float32)
-    return np.unique(_rounded(found))
+            thresholds = np.concatenate(chosen).astype(np.float32)
+    return np.unique(_rounded(thresholds))
 
 
 class _Levels:
-    """Finds the highest threshold that a score reaches, by a table over the leading 24 bits of its order."""
+    """Finds how many thresholds a score reaches, by a table over the leading 24 bits of ordered scores.
+
+    Args:
+        edges: float32, the thresholds in ascending order.
+    """
 
     def __init__(self, edges: Floats) -> None:
         self.edges = edges
@@ -176,7 +194,7 @@ class _Levels:
         self._table = np.searchsorted(places, ascending, side="right").astype(np.uint8)
 
     def reached(self, score: Floats) -> NDArray[np.uint8]:
-        """How many of the thresholds each score reaches. uint8 (*spatial)."""
+        """Return how many of the thresholds each score reaches, uint8 (*spatial)."""
         rows = _place(score)
         rows -= self._first - 1
         np.clip(rows, 0, self._table.size - 1, out=rows)
@@ -184,14 +202,14 @@ class _Levels:
 
 
 def _place(score: Floats) -> NDArray[np.int32]:
-    """A whole number that orders scores by their leading 24 bits."""
+    """Return whole numbers that order scores by their leading 24 bits."""
     bits = (np.ascontiguousarray(score) + np.float32(0)).view(np.int32)
     return (bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))) >> 8
 
 
 def _rounded(score: Floats) -> Floats:
-    """The lowest score of the same place."""
+    """Return the lowest score that has the same place as each score."""
     ordered = _place(score) << 8
     lowest: Floats = (ordered ^ ((ordered >> 31) & np.int32(0x7FFFFFFF))).view(np.float32)
-    # No score is below -inf, whose place holds NaN else.
+    # The place of -inf also holds NaNs, and -inf is its lowest score.
     return np.where(np.isnan(lowest), np.float32(-np.inf), lowest)

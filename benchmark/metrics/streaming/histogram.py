@@ -1,9 +1,9 @@
 """A histogram over the bits of float32 scores: fine enough for a whole data set, in bounded memory.
 
-Every octave [2^e, 2^(e+1)) of either sign has bins of its own, allocated when first met. Scores crowd in
-places that are not known beforehand, but floats are dense where scores crowd most: near 0 they are exact
-already, and [0.5, 1) gets a bin for each of its 2^23 floats, since a negated maximum softmax probability
-piles up below 1.
+Every octave [2^e, 2^(e+1)) of either sign has bins of its own, which are allocated when the first score falls
+in the octave. Where scores crowd is not known beforehand, but floats are dense where scores crowd most: near
+0. The octave [0.5, 1) has a bin for each of its 2^23 floats, since negated maximum softmax probabilities
+crowd close to -1.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _MIXED = 255
 
 
 def _dropped_bits(octave: int) -> int:
-    """Return how many low bits of the mantissa a bin ignores; at most 7, so that its tag fits in a byte."""
+    """Return how many low bits of the mantissa a bin ignores: at most 7, so that its tag fits in a byte."""
     exponent = octave - _BIAS
     if exponent == -1:
         return 0
@@ -31,10 +31,13 @@ def _dropped_bits(octave: int) -> int:
 
 
 class _Octave:
-    """Counts of one octave, smallest magnitude first.
+    """The bins of one octave of one sign, smallest magnitude first.
 
-    `counts` (2 n,) alternates positives and negatives. `tags` (n,) is 0 for a bin without a recorded value,
-    1 + its low bits for a bin with one distinct value, 255 for one that mixes values.
+    Attributes:
+        dropped: how many low bits of the mantissa a bin ignores.
+        counts: (2 n,), the numbers of positives and negatives in each bin, in turns.
+        tags: uint8 (n,), 255 for a bin that mixes several scores, else 1 + the ignored bits of the bin's one
+            distinct score; 0 for an empty bin, and where a bin ignores no bits.
     """
 
     def __init__(self, octave: int) -> None:
@@ -49,7 +52,13 @@ class _Octave:
     def add(
         self, mantissa: NDArray[np.int32], negative: NDArray[np.bool_], rounded: NDArray[np.bool_] | None
     ) -> None:
-        """Count ascending mantissas; `rounded` marks scores that float32 does not hold exactly."""
+        """Count scores by their mantissas.
+
+        Args:
+            mantissa: (m,), ascending.
+            negative: (m,), whether a score belongs to a negative.
+            rounded: (m,), whether float32 does not hold a score exactly; None where all are held exactly.
+        """
         bins = mantissa >> self.dropped
         slots = bins.astype(np.intp) << 1
         slots |= negative
@@ -65,22 +74,25 @@ class _Octave:
             self.tags[bins[rounded]] = _MIXED
 
     def tag(self, bins: NDArray[np.integer], tags: NDArray[np.uint8]) -> None:
-        """Record the values seen in distinct bins."""
-        known = self.tags[bins]
-        changed = np.flatnonzero(known != tags)
+        """Merge the tags of distinct bins with those recorded before."""
+        recorded = self.tags[bins]
+        changed = np.flatnonzero(recorded != tags)
         if changed.size:
-            known, tags = known[changed], tags[changed]
-            tags = np.where(known == 0, tags, np.where(tags == 0, known, _MIXED)).astype(np.uint8)
+            recorded, tags = recorded[changed], tags[changed]
+            tags = np.where(recorded == 0, tags, np.where(tags == 0, recorded, _MIXED)).astype(np.uint8)
             self.tags[bins[changed]] = tags
 
 
 class ScoreHistogram:
-    """Counts of positives and negatives by score.
+    """Counts positives and negatives by score.
 
-    Memory: 9 bytes a bin. An octave takes 72 MiB for +-[0.5, 1), 18 MiB from 0.125 to 32, 2.3 MiB from 2^-26
-    to 2^32 and 0.6 MiB elsewhere: about 180 MiB for scores in [0, 1], 870 MiB if every octave of both signs
-    occurs. Counts are 32-bit until the total could overflow them; from 2^32 pixels on counts take twice the
-    memory.
+    Memory: a bin takes 9 bytes. An octave takes 72 MiB in [0.5, 1), 18 MiB elsewhere from 0.125 to 32,
+    2.3 MiB elsewhere from 2^-26 to 2^32, and 0.6 MiB outside. Together, scores in [0, 1] take about 180 MiB,
+    and scores in all octaves of both signs 870 MiB. Counts have 32 bits as long as the total fits; from 2^32
+    pixels on they have 64 bits and take twice the memory.
+
+    Attributes:
+        total: number of scores that were counted.
     """
 
     def __init__(self) -> None:
@@ -88,7 +100,11 @@ class ScoreHistogram:
         self._octaves: dict[tuple[bool, int], _Octave] = {}
 
     def add(self, ordering: Ordering) -> None:
-        """Count the scores of one image; float64 is binned as float32, which loses only exactness of ties."""
+        """Count the scores of one image.
+
+        float64 scores are counted as float32. The bin of a score that this rounds is marked as mixed, since
+        the order within the bin is no longer known.
+        """
         self._grow(ordering.keys.size)
         scores = ordering.scores()
         negative = ordering.negative()
@@ -139,31 +155,31 @@ class ScoreHistogram:
     def bins(self) -> Iterator[Bins]:
         """Yield the bins that are not empty, in pieces of at most 2^19, highest scores first."""
         for below, octave in sorted(
-            self._octaves, key=lambda at: at[1] if not at[0] else -1 - at[1], reverse=True
+            self._octaves, key=lambda key: -1 - key[1] if key[0] else key[1], reverse=True
         ):
-            page = self._octaves[below, octave]
-            size = page.tags.size
+            octave_bins = self._octaves[below, octave]
+            size = octave_bins.tags.size
             for begin in range(0, size, _CHUNK):
                 part = (
                     slice(begin, begin + _CHUNK)
                     if below
                     else slice(max(size - begin - _CHUNK, 0), size - begin)
                 )
-                pairs = page.counts.reshape(-1, 2)[part]
+                pairs = octave_bins.counts.reshape(-1, 2)[part]
                 rows = np.flatnonzero(pairs.any(axis=1))
                 rows = rows if below else rows[::-1]
                 if rows.size:
                     counts = pairs[rows].astype(np.int64)
-                    yield Bins(counts[:, 0], counts[:, 1], page.tags[part][rows] != _MIXED)
+                    yield Bins(counts[:, 0], counts[:, 1], octave_bins.tags[part][rows] != _MIXED)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
-        """Return the occupied bins as arrays: octave, sign, bin, counts and tag of each."""
+        """Return the bins that are not empty as arrays: octave with sign, bin, counts and tag."""
         parts = []
-        for (below, octave), page in sorted(self._octaves.items()):
-            pairs = page.counts.reshape(-1, 2)
+        for (below, octave), octave_bins in sorted(self._octaves.items()):
+            pairs = octave_bins.counts.reshape(-1, 2)
             rows = np.flatnonzero(pairs.any(axis=1))
             place = np.full(rows.size, octave << 1 | below, np.int16)
-            parts.append((place, rows.astype(np.int32), pairs[rows], page.tags[rows]))
+            parts.append((place, rows.astype(np.int32), pairs[rows], octave_bins.tags[rows]))
         if not parts:
             parts.append(
                 (np.zeros(0, np.int16), np.zeros(0, np.int32), np.zeros((0, 2), np.uint64), np.zeros(0, "u1"))
@@ -173,28 +189,28 @@ class ScoreHistogram:
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> "ScoreHistogram":
-        """Restore what `to_arrays` returned."""
+        """Restore a histogram from the arrays of `to_arrays`."""
         histogram = cls()
         counts = np.asarray(arrays["counts"], np.uint64)
         histogram._grow(int(counts.sum()))
         for place in np.unique(arrays["octave"]):
             rows = arrays["octave"] == place
-            page = histogram._octave(bool(int(place) & 1), int(place) >> 1)
+            octave_bins = histogram._octave(bool(int(place) & 1), int(place) >> 1)
             bins = np.asarray(arrays["bin"], np.int64)[rows]
-            page.counts.reshape(-1, 2)[bins] = counts[rows]
-            page.tags[bins] = np.asarray(arrays["tag"], np.uint8)[rows]
+            octave_bins.counts.reshape(-1, 2)[bins] = counts[rows]
+            octave_bins.tags[bins] = np.asarray(arrays["tag"], np.uint8)[rows]
         return histogram
 
     def _octave(self, below: bool, octave: int) -> _Octave:
-        page = self._octaves.get((below, octave))
-        if page is None:
-            page = self._octaves[below, octave] = _Octave(octave)
+        octave_bins = self._octaves.get((below, octave))
+        if octave_bins is None:
+            octave_bins = self._octaves[below, octave] = _Octave(octave)
             if self.total > np.iinfo(np.uint32).max:
-                page.widen()
-        return page
+                octave_bins.widen()
+        return octave_bins
 
     def _grow(self, count: int) -> None:
         self.total += count
         if self.total > np.iinfo(np.uint32).max:
-            for page in self._octaves.values():
-                page.widen()
+            for octave_bins in self._octaves.values():
+                octave_bins.widen()

@@ -1,4 +1,4 @@
-"""Ranking metrics image by image, and their mean over a data set."""
+"""Ranking metrics of each image, and their means over a data set."""
 
 import math
 from collections.abc import Mapping
@@ -16,11 +16,14 @@ _NAN = float("nan")
 
 
 class RankingMeans(NamedTuple):
-    """Means over images.
+    """The means of the ranking metrics over the images of a data set.
 
-    `images` counted, `skipped` for want of positives or negatives. An image with a NaN among its valid
-    scores is counted, so every mean is NaN; `nan_keys` names such images. `ap_success` is NaN unless it was
-    asked for.
+    Attributes:
+        value: the means; NaN where no image counts or a valid score is NaN. `ap_success` is NaN unless the
+            state was created with `success`.
+        images: number of images that count.
+        skipped: number of images without positives or without negatives, which do not count.
+        nan_keys: keys of the images that count and have a NaN among their valid scores.
     """
 
     value: RankingValues
@@ -30,13 +33,14 @@ class RankingMeans(NamedTuple):
 
 
 class PerImageState:
-    """Each metric per image, then the mean; an image without a positive or without a negative is skipped.
+    """Collects the ranking metrics of each image, and averages them.
 
-    Keyed by sample: the duplicates that padded distributed samplers send count once, so merging is
-    idempotent, and the result does not depend on any order. Memory: a few numbers an image.
+    An image without a positive or without a negative is skipped. Images are told apart by their keys, and an
+    image that is added twice counts once: a distributed sampler that pads its batches with duplicates changes
+    nothing. The result does not depend on the order of images or merges. Memory: six numbers an image.
 
     Args:
-        success: also the average precision with negatives as the positive class.
+        success: whether to compute the average precision with negatives as the positive class, too.
 
     Source: SynthCP, Section 4.2, tables 3 and 4.
     """
@@ -46,7 +50,12 @@ class PerImageState:
         self._images: dict[str, tuple[float, ...]] = {}
 
     def update(self, key: str, score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None) -> None:
-        """Add one image; raises as `order` does, and ValueError where the key returns with another result."""
+        """Add one image; arguments as for `order`.
+
+        Raises:
+            ValueError: as `order` does, or the key was added before with another result.
+            TypeError: as `order` does.
+        """
         self.add(key, order(score, positive, valid))
 
     def add(self, key: str, ordering: Ordering) -> None:
@@ -55,7 +64,11 @@ class PerImageState:
         self._record(key, (ordering.positives, ordering.negatives, *rank(ordering), success))
 
     def merge(self, other: Self) -> None:
-        """Add the images of another state; images in both must agree (ValueError), and count once."""
+        """Add the images of another state; an image that is in both states counts once.
+
+        Raises:
+            ValueError: the states were created with different `success`, or disagree on an image.
+        """
         if self.success != other.success:
             raise ValueError(
                 "one state holds success AP and the other does not; create both with the same `success`"
@@ -65,24 +78,25 @@ class PerImageState:
         self._images |= other._images
 
     def keys(self) -> list[str]:
-        """Return the keys of all images, in the order in which they came."""
+        """Return the keys of all images, skipped ones included, in the order in which they were added."""
         return list(self._images)
 
     def values(self) -> dict[str, RankingValues]:
-        """Return the metrics of each image that counts, sorted by key (for bootstrap intervals, say)."""
+        """Return the metrics of each image that counts, sorted by key."""
         return {
             key: RankingValues(*row[2:]) for key, row in sorted(self._images.items()) if row[0] and row[1]
         }
 
     def compute(self) -> RankingMeans:
         """Return the means; NaN where no image counts."""
-        counted = self.values()
-        nan_keys = tuple(key for key, values in counted.items() if math.isnan(values.auroc))
+        counting = self.values()
+        nan_keys = tuple(key for key, values in counting.items() if math.isnan(values.auroc))
         means = [_NAN] * 4
-        if counted and not nan_keys:
-            # Exact summation: the mean must not depend on the order of the images.
-            means = [math.fsum(column) / len(counted) for column in zip(*counted.values(), strict=True)]
-        return RankingMeans(RankingValues(*means), len(counted), len(self._images) - len(counted), nan_keys)
+        if counting and not nan_keys:
+            # The exact sum does not depend on the order of the images.
+            means = [math.fsum(column) / len(counting) for column in zip(*counting.values(), strict=True)]
+        skipped = len(self._images) - len(counting)
+        return RankingMeans(RankingValues(*means), len(counting), skipped, nan_keys)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the state as arrays that `numpy.savez` stores without pickle."""
@@ -91,7 +105,7 @@ class PerImageState:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
-        """Restore what `to_arrays` returned."""
+        """Restore a state from the arrays of `to_arrays`."""
         state = cls(success=bool(arrays["success"]))
         rows = np.asarray(arrays["rows"], np.float64).tolist()
         state._images = {key: tuple(row) for key, row in zip(unpack_keys(arrays["keys"]), rows, strict=True)}
@@ -102,8 +116,8 @@ class PerImageState:
         self._images[key] = values
 
     def _check(self, key: str, values: tuple[float, ...]) -> None:
-        known = self._images.get(key)
-        if known is not None and not np.array_equal(known, values, equal_nan=True):
+        earlier = self._images.get(key)
+        if earlier is not None and not np.array_equal(earlier, values, equal_nan=True):
             raise ValueError(
-                f"image {key!r} was added before with another result; are two images given one key?"
+                f"image {key!r} was added before with another result; give every image a key of its own"
             )

@@ -1,4 +1,4 @@
-"""Ranking metrics over all pixels of a data set, image by image: in bounded memory, or exact."""
+"""Ranking metrics over all pixels of a data set together: approximate in bounded memory, or exact."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol, Self
@@ -20,11 +20,15 @@ _EXACT = RankingValues(0.0, 0.0, 0.0, 0.0)
 
 
 class PooledRanking(NamedTuple):
-    """Metrics over all scored pixels together.
+    """The ranking metrics over all scored pixels of a data set together.
 
-    `value` is within `bound` of the exact metric, guaranteed (up to rounding in float64). NaN where
-    undefined, and everything is NaN where some image had a NaN among its valid scores; `nan_keys` names
-    those images.
+    Attributes:
+        value: the metrics; NaN where undefined or where a valid score is NaN.
+        bound: the largest possible difference of each value from the exact metric, up to rounding in float64.
+        images: number of images.
+        positives: number of positives in all images.
+        negatives: number of negatives in all images.
+        nan_keys: keys of the images with a NaN among their valid scores.
     """
 
     value: RankingValues
@@ -36,31 +40,46 @@ class PooledRanking(NamedTuple):
 
 
 class PooledState(Protocol):
-    """What both pooled states offer."""
+    """The interface of both pooled states, which collect a data set image by image."""
 
     def update(self, key: str, score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None) -> None:
-        """Add one image; a key that was seen before is a ValueError."""
+        """Add one image; arguments as for `order`.
+
+        Raises:
+            ValueError: an image of this key was added before, or as `order` does.
+            TypeError: as `order` does.
+        """
 
     def add(self, key: str, ordering: Ordering) -> None:
         """Add one image whose scores are already ordered."""
 
     def compute(self) -> PooledRanking:
-        """Return the metrics of all images so far."""
+        """Return the metrics of all images."""
 
     def risk(self) -> PooledRisk:
-        """Return the areas under the risk-coverage curves; positives are errors."""
+        """Return the areas under the risk-coverage curves of all images; positives are errors."""
+
+    def merge(self, other: Self) -> None:
+        """Add the images of another state, in any order of merges.
+
+        Raises:
+            ValueError: an image is in both states; then nothing is changed.
+        """
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the state as arrays that `numpy.savez` stores without pickle."""
 
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Self:
+        """Restore a state from the arrays of `to_arrays`."""
+
 
 class PooledHistogramState:
-    """Pooled metrics from a `ScoreHistogram`: bounded memory, with a guaranteed error bound for each metric.
+    """Computes pooled metrics from a histogram: memory is bounded, and so is the error of each metric.
 
-    About 180 MiB for scores in [0, 1] and 870 MiB at the very most (see `ScoreHistogram`), plus the keys and
-    some 60 MiB of work space; `to_arrays` needs up to twice the memory for a while.
-    Duplicates cannot be taken out of a histogram, so a key that returns is refused, in `update` and in
-    `merge`.
+    The state takes about 180 MiB for scores in [0, 1] and 870 MiB at most (see `ScoreHistogram`), plus the
+    keys and some 60 MiB of work space; `to_arrays` needs up to twice that memory for a while. An image cannot
+    be taken out of a histogram, so `update` and `merge` refuse an image that was added before.
     """
 
     def __init__(self) -> None:
@@ -70,12 +89,7 @@ class PooledHistogramState:
         self._histogram = ScoreHistogram()
 
     def update(self, key: str, score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None) -> None:
-        """Add one image.
-
-        Raises:
-            ValueError: the key was seen before, or as `order` does.
-            TypeError: as `order` does.
-        """
+        """Add one image, as `PooledState.update` says."""
         self.add(key, order(score, positive, valid))
 
     def add(self, key: str, ordering: Ordering) -> None:
@@ -87,18 +101,14 @@ class PooledHistogramState:
             self._histogram.add(ordering)
 
     def merge(self, other: Self) -> None:
-        """Add the images of another state; in whatever order states are merged, the result is the same.
-
-        Raises:
-            ValueError: an image is in both.
-        """
+        """Add the images of another state, as `PooledState.merge` says."""
         add_keys(self._images, other._images)
         self._positives += other._positives
         self._negatives += other._negatives
         self._histogram.merge(other._histogram)
 
     def compute(self) -> PooledRanking:
-        """Return the midpoint of each metric's bracket, and half the bracket's width as its bound."""
+        """Return the middle of the range in which each metric must lie, with half the range as its bound."""
         nan_keys = tuple(sorted(key for key, undefined in self._images.items() if undefined))
         value = bound = _UNDEFINED
         if not nan_keys:
@@ -113,7 +123,7 @@ class PooledHistogramState:
         return curve(bins, self._positives, self._negatives)
 
     def risk(self) -> PooledRisk:
-        """Return the middle of what each area may be, and half its range as the bound."""
+        """Return the middle of the range in which each area must lie, with half the range as its bound."""
         if any(self._images.values()):
             return PooledRisk(UNDEFINED, UNDEFINED)
         ranking = self.compute()
@@ -133,7 +143,7 @@ class PooledHistogramState:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Restore what `to_arrays` returned."""
+        """Restore a state from the arrays of `to_arrays`."""
         state = cls()
         state._images = dict(zip(unpack_keys(arrays["keys"]), arrays["undefined"].tolist(), strict=True))
         state._positives, state._negatives = (int(total) for total in np.asarray(arrays["totals"], np.int64))
@@ -142,10 +152,11 @@ class PooledHistogramState:
 
 
 class PooledExactState:
-    """Pooled metrics, exact, from every score: 5 bytes a valid pixel kept (9 where scores are float64).
+    """Computes exact pooled metrics from every score, with memory that grows with the data set.
 
-    1,500 images of 720 x 1280 are 6.5 GiB, and `compute` holds up to five times that for a while. For test
-    sets of that size use `PooledHistogramState`.
+    Each valid pixel takes 5 bytes, or 9 where scores are float64: 1,500 images of 720 x 1280 pixels take
+    6.5 GiB, and `compute` holds up to five times that for a while. For test sets of that size use
+    `PooledHistogramState`.
     """
 
     def __init__(self) -> None:
@@ -153,7 +164,7 @@ class PooledExactState:
         self._nan: dict[str, tuple[int, int]] = {}
 
     def update(self, key: str, score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None) -> None:
-        """Add one image; raises as `PooledHistogramState.update` does."""
+        """Add one image, as `PooledState.update` says."""
         self.add(key, order(score, positive, valid))
 
     def add(self, key: str, ordering: Ordering) -> None:
@@ -163,7 +174,7 @@ class PooledExactState:
             self._nan[key] = (ordering.positives, ordering.negatives)
 
     def merge(self, other: Self) -> None:
-        """Add the images of another state; an image that is in both is a ValueError."""
+        """Add the images of another state, as `PooledState.merge` says."""
         add_keys(self._images, other._images)
         self._nan |= other._nan
 
@@ -209,7 +220,7 @@ class PooledExactState:
 
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Self:
-        """Restore what `to_arrays` returned."""
+        """Restore a state from the arrays of `to_arrays`."""
         state = cls()
         cuts = np.cumsum(np.asarray(arrays["sizes"], np.int64))[:-1]
         names = unpack_keys(arrays["keys"])

@@ -1,4 +1,4 @@
-"""Both aggregations of the ranking metrics from one sort an image."""
+"""Both aggregations of the ranking metrics (per-image means, pooled values) from one sort of each image."""
 
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, Self
@@ -9,28 +9,30 @@ from numpy.typing import ArrayLike, NDArray
 from ..ordering import Ordering, order
 from ..risk_coverage import PooledRisk
 from .per_image import PerImageState, RankingMeans
-from .pooled import PooledExactState, PooledHistogramState, PooledRanking
+from .pooled import PooledExactState, PooledHistogramState, PooledRanking, PooledState
 
 Pooling = Literal["histogram", "exact"]
 
 
 class RankingReport(NamedTuple):
-    """Both aggregations of one evaluation; tables name the one they print."""
+    """Both aggregations of the ranking metrics of a data set."""
 
     per_image: RankingMeans
     pooled: PooledRanking
 
 
 class RankingState:
-    """Per-image means and pooled metrics of a data set, from one sort an image.
+    """Collects a data set image by image, for per-image means and pooled values of the ranking metrics.
 
-    As in every pooled state an image may be added once: a key that returns is refused, and nothing is
-    changed.
+    An image may be added once: a key that was added before is refused, and nothing is changed.
 
     Args:
-        success: also the per-image average precision with negatives as the positive class (pooled has it
-            always).
-        pooling: "histogram" for bounded memory and an error bound, "exact" to keep every score.
+        success: whether to compute the per-image average precision with negatives as the positive class, too;
+            the pooled one is always computed.
+        pooling: "histogram" for bounded memory and a bound of the error, "exact" to keep every score.
+
+    Raises:
+        ValueError: `pooling` is neither.
     """
 
     def __init__(self, success: bool = False, pooling: Pooling = "histogram") -> None:
@@ -38,11 +40,15 @@ class RankingState:
             raise ValueError(f"`pooling` must be 'histogram' or 'exact', got {pooling!r}")
         self.pooling = pooling
         self._per_image = PerImageState(success)
-        self._pooled: PooledHistogramState | PooledExactState
-        self._pooled = PooledHistogramState() if pooling == "histogram" else PooledExactState()
+        self._pooled: PooledState = PooledHistogramState() if pooling == "histogram" else PooledExactState()
 
     def update(self, key: str, score: ArrayLike, positive: ArrayLike, valid: ArrayLike | None = None) -> None:
-        """Add one image; raises ValueError where the key was seen before, and as `order` does."""
+        """Add one image; arguments as for `order`.
+
+        Raises:
+            ValueError: an image of this key was added before, or as `order` does.
+            TypeError: as `order` does.
+        """
         self.add(key, order(score, positive, valid))
 
     def add(self, key: str, ordering: Ordering) -> None:
@@ -51,28 +57,22 @@ class RankingState:
         self._per_image.add(key, ordering)
 
     def merge(self, other: Self) -> None:
-        """Add the images of another state, in any order.
+        """Add the images of another state, in any order of merges.
 
         Raises:
-            ValueError: an image is in both, or the states were created with different arguments.
+            ValueError: an image is in both states, or the states were created with different arguments.
         """
-        mine, theirs = self._pooled, other._pooled
         if self._per_image.success != other._per_image.success:
             raise ValueError(
                 "one state holds success AP and the other does not; create both with the same `success`"
             )
         if self.pooling != other.pooling:
             raise ValueError(f"cannot merge pooling {other.pooling!r} into pooling {self.pooling!r}")
-        if isinstance(mine, PooledHistogramState):
-            assert isinstance(theirs, PooledHistogramState)
-            mine.merge(theirs)
-        else:
-            assert isinstance(theirs, PooledExactState)
-            mine.merge(theirs)
+        self._pooled.merge(other._pooled)
         self._per_image.merge(other._per_image)
 
     def per_image(self) -> PerImageState:
-        """Return the per-image state, for its `values`."""
+        """Return the state that holds the metrics of each image."""
         return self._per_image
 
     def compute(self) -> RankingReport:
@@ -91,7 +91,7 @@ class RankingState:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.generic]]) -> Self:
-        """Restore what `to_arrays` returned."""
+        """Restore a state from the arrays of `to_arrays`."""
         per_image = PerImageState.from_arrays(_under("per_image.", arrays))
         state = cls(per_image.success, "exact" if str(arrays["pooling"]) == "exact" else "histogram")
         state._per_image = per_image
