@@ -16,7 +16,9 @@ from ..interfaces import Config, Dataset, DatasetInfo, FitOn, Method, Preset, Sa
 from ..interfaces.errors import AbsentError, BenchError, DataMissingError, UnknownNameError
 from ..plugins.registry import Entry, Registry
 from ..storage.code_hash import code_hash
-from ..storage.record import Identity, Record, Tuned, flat
+from ..storage.identity import Identity, Tuned, flat
+from ..storage.record import Record
+from ..storage.record_parts import Tuning
 from .request import Request, configure, swept
 
 LIMITS = {"train": 16, "validation": 8, "test": 8}
@@ -84,7 +86,7 @@ class Cell:
     candidates: tuple[Candidate, ...] = ()
     compared: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     changed: Mapping[str, Any] = field(default_factory=dict)
-    choice: dict[str, Any] | None = None
+    choice: Tuning | None = None
     state: str = "to run"
     """"to run", "cached", "skipped", "ok" or "failed"."""
     reason: str | None = None

@@ -24,7 +24,9 @@ from ..interfaces import VOID, Labels, Sample, Scores
 from ..interfaces.errors import AbsentError, BenchError
 from ..metrics import ConfusionState
 from ..plugins.registry import Entry, Registry
-from ..storage.record import Git, Plugin, Provenance, Record
+from ..storage.provenance import Git, Plugin, Provenance
+from ..storage.record import Record
+from ..storage.record_parts import SegmenterQuality
 from ..storage.store import Store
 from .artifacts import Stages, Track, stages_of
 from .plan import Cell, Group, groups
@@ -270,10 +272,9 @@ class _Pass:
         if found is not None and self.confusion is not None:
             iou = self.confusion.per_class()
             names = group.data.dataset.info.classes
-            facts["segmenter"] = {
-                "mIoU": _number(self.confusion.compute()),
-                "IoU": {name: _number(value) for name, value in zip(names, iou, strict=True)},
-            }
+            facts["segmenter_quality"] = SegmenterQuality(
+                mIoU=self.confusion.compute(), IoU=dict(zip(names, map(float, iou), strict=True))
+            )
         timings = dict(self.stages.timings)
         if cell.fit_seconds is not None:
             timings["fit"] = cell.fit_seconds
@@ -289,7 +290,7 @@ class _Pass:
             timings=timings,
             peak_memory_bytes=peak_memory(),
             peak_device_bytes=cell.device_bytes,
-            extra=facts,
+            **facts,
         )
 
     def _provenance(self, cell: Cell) -> Provenance:
@@ -394,7 +395,3 @@ def is_finished(file: Path) -> bool:
         return Record.load(file).status == "ok"
     except BenchError:  # absent, damaged or of an old schema
         return False
-
-
-def _number(value: float) -> float | None:
-    return None if value != value else float(value)

@@ -14,6 +14,7 @@ from ..interfaces import Labels, Sample, Scores, Task
 from ..interfaces.errors import BenchError
 from ..metrics import PerImageState
 from ..storage.record import Record
+from ..storage.record_parts import Compared, Trial, Tuning
 from .artifacts import Stages
 from .plan import Candidate, Cell, config_facts
 from .test_pass import scored
@@ -171,42 +172,34 @@ def _choose(cell: Cell, trials: Sequence[_Trial]) -> None:
     chosen = trials[best]
     cell.method, cell.identity, cell.candidates = chosen.cell.method, chosen.cell.identity, ()
     cell.fit_seconds, cell.weights = chosen.cell.fit_seconds, chosen.cell.weights
-    cell.choice = {
-        "chosen": dict(chosen.candidate.options),
-        "split": tuned.split,
-        "images": tuned.n_samples,
-        "metric": judge.metric,
-        "aggregation": judge.aggregation,
-        "reason": judge.reason,
-        "trials": [
-            {**trial.candidate.options, judge.metric: _known(value)}
+    cell.choice = Tuning(
+        chosen=dict(chosen.candidate.options),
+        split=tuned.split,
+        images=tuned.n_samples,
+        metric=judge.metric,
+        aggregation=judge.aggregation,
+        reason=judge.reason,
+        trials=tuple(
+            Trial(options=dict(trial.candidate.options), value=value)
             for trial, value in zip(trials, values, strict=True)
-        ],
-    }
+        ),
+    )
 
 
 def _worth(value: float) -> float:
     return value if value == value else float("-inf")
 
 
-def _known(value: float) -> float | None:
-    return value if value == value else None
-
-
 def facts(cell: Cell) -> dict[str, Any]:
-    """What a record says of how options came to their values."""
-    found: dict[str, Any] = {}
-    if cell.choice is not None:
-        found["tuning"] = cell.choice
-    if cell.compared:
-        found["compared"] = {"split": "test", "options": {k: list(v) for k, v in cell.compared.items()}}
-    if cell.changed:
-        found["changed"] = dict(cell.changed)
+    """The fields of a record that say how options came to their values."""
     anew = cell.identity.tuned.options if cell.identity.tuned else ()
     caveats = [note for option, note in cell.method.caveats().items() if option not in anew]
-    if caveats:
-        found["caveats"] = list(dict.fromkeys(caveats))
-    return found
+    return {
+        "tuning": cell.choice,
+        "compared": Compared(split="test", options=dict(cell.compared)) if cell.compared else None,
+        "changed": dict(cell.changed),
+        "caveats": tuple(dict.fromkeys(caveats)),
+    }
 
 
 def amend(cell: Cell) -> None:
@@ -214,12 +207,11 @@ def amend(cell: Cell) -> None:
     if not cell.compared or cell.record is None:
         return
     record = Record.load(cell.record)
-    noted: Any = record.extra.get("compared") or {"options": {}}
-    known: dict[str, list[Any]] = noted["options"]
-    options = dict(known)
+    noted: dict[str, Any] = dict(record.compared.options) if record.compared else {}
+    options = dict(noted)
     for key, values in cell.compared.items():
-        earlier = known.get(key, [])
+        earlier = noted.get(key, [])
         options[key] = [*earlier, *(value for value in values if value not in earlier)]
-    if options != known:
-        extra = record.extra | {"compared": {"split": "test", "options": options}}
-        record.model_copy(update={"extra": extra}).save(cell.record.parent)
+    if options != noted:
+        compared = Compared(split="test", options=options)
+        record.model_copy(update={"compared": compared}).save(cell.record.parent)

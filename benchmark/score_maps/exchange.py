@@ -25,7 +25,9 @@ from ..run.request import Request
 from ..run.runner import numbers, peak_memory, pick_device, provenance, supplier
 from ..run.test_pass import all_groups, ready, scored
 from ..storage.code_hash import code_hash
-from ..storage.record import Identity, Plugin, Record
+from ..storage.identity import Identity
+from ..storage.provenance import Plugin
+from ..storage.record import Record
 from ..storage.store import Store
 from .smiyc_files import TOP, Maps, find_maps, hdf5, read_map, write_map
 

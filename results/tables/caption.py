@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -27,8 +28,8 @@ def measured_facts(
     section: Section, segmenter: str, setting: Setting, records: Sequence[Record], release: bool
 ) -> dict[str, Any]:
     """The facts of a grid that records fill; with the segmenter's mean IoU in percent, where it is known."""
-    found: list[Any] = [record.extra.get("segmenter") for record in records]
-    overlaps = [each["mIoU"] for each in found if each and each.get("mIoU") is not None]
+    qualities = [record.segmenter_quality for record in records]
+    overlaps = [quality.mIoU for quality in qualities if quality and math.isfinite(quality.mIoU)]
     return {
         "section": section.title,
         "task": section.task.value,

@@ -59,7 +59,7 @@ def devices(records: Sequence[Record]) -> str:
 def _notes(records: Sequence[Record], column: Column) -> tuple[str, ...]:
     name = column.metric.name
     notes = []
-    shared = {record.extra.get("runs_in_pass") for record in records} - {1}
+    shared = {record.runs_in_pass for record in records} - {1}
     if name == "s a frame" and shared:
         runs = " or ".join(sorted("an unknown number of" if n is None else str(n) for n in shared))
         notes.append(

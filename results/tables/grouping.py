@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...benchmark.interfaces import Preset, Protocol, Task
-from ...benchmark.storage.record import Identity, Record, flat
+from ...benchmark.storage.identity import Identity, flat
+from ...benchmark.storage.record import Record
 from ...benchmark.storage.store import canonical
 from ..table_spec import RowSpec
 

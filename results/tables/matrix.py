@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ...benchmark.interfaces import Preset, Protocol, Task
-from ...benchmark.storage.record import Identity, Record, Status
+from ...benchmark.storage.identity import Identity
+from ...benchmark.storage.record import Record, Status
 from ..table_spec import Metric, TableSpec
 from .content import Block, Cell, Column, Line, Table
 from .grouping import group_records, narrowed

@@ -1,0 +1,71 @@
+"""What a record tells about its numbers: how options were chosen, the segmenter, the threshold of components."""
+
+from __future__ import annotations
+
+from pydantic import NonNegativeInt
+
+from .json_types import Facts, Part, Value, Values
+
+
+class Trial(Part):
+    """One candidate of a choice on held-out data. `value`: of the metric that candidates are compared by."""
+
+    options: Facts
+    value: Value
+
+
+class Tuning(Part):
+    """How the values of options were chosen on held-out data.
+
+    Attributes:
+        chosen: option -> the value that was chosen.
+        split, images: the held-out split and the number of its images.
+        metric, aggregation: the metric that the candidates were compared by.
+        reason: why this metric stood in for the task's own; None where the task's own was used.
+        trials: all candidates.
+    """
+
+    chosen: Facts
+    split: str
+    images: NonNegativeInt
+    metric: str
+    aggregation: str
+    reason: str | None = None
+    trials: tuple[Trial, ...]
+
+
+class Compared(Part):
+    """A sweep: values of options that were run on the split that is reported, so that its labels can tempt.
+
+    Attributes:
+        split: the split that the values were compared on.
+        options: option, dotted where nested -> the values.
+    """
+
+    split: str
+    options: Facts
+
+
+class SegmenterQuality(Part):
+    """How well the segmenter itself did on the scored images.
+
+    Attributes:
+        mIoU: intersection over union, the mean over classes that occur.
+        IoU: class -> intersection over union, NaN for a class that is neither present nor predicted.
+    """
+
+    mIoU: Value
+    IoU: Values
+
+
+class ComponentThreshold(Part):
+    """The threshold of the score map above which pixels form predicted components (sIoU, PPV, F1).
+
+    Attributes:
+        pixel_F1: F1 of all test pixels at the threshold.
+        threshold_from: how the threshold was chosen, in words.
+    """
+
+    threshold: Value
+    pixel_F1: Value
+    threshold_from: str
