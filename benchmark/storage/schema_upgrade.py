@@ -39,9 +39,7 @@ def upgraded(document: Mapping[str, Any]) -> dict[str, Any]:
         fields["images_without"] = {
             name.removeprefix(WITHOUT): count for name, count in counts.items() if name.startswith(WITHOUT)
         }
-        fields["counts"] = {
-            name: count for name, count in counts.items() if not name.startswith(WITHOUT)
-        }
+        fields["counts"] = {name: count for name, count in counts.items() if not name.startswith(WITHOUT)}
     return fields
 
 
