@@ -448,8 +448,9 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
     """
     from segalarm.benchmark.data.folders import needed
     from segalarm.benchmark.storage.record import read_records
-    from segalarm.results.tables.build import build_table, render
+    from segalarm.results.tables.build import build_table
     from segalarm.results.tables.matrix import build_matrix
+    from segalarm.results.tables.render import render
 
     if chosen["cost"] and chosen["per_class"]:
         raise click.UsageError("--cost and --per-class are different tables: ask for one of them")

@@ -1,4 +1,4 @@
-"""Reads published numbers: a CSV of one line a (task, row, segmenter)."""
+"""Reads published numbers from CSV files: one line for each (task, row, segmenter)."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..benchmark.interfaces.errors import BenchError
 
 FACTS = ("task", "label", "method", "config", "segmenter", "train_segmenter", "source", "footnote")
 OPTIONAL = ("aggregation",)
+"""All other columns of the CSV are metrics."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,15 @@ class PublishedRow:
     """One published row.
 
     Attributes:
-        label: as printed.
-        method: the plugin that measures it; None where another row's does.
-        config: values of the method's configuration that single the row out.
-        train_segmenter: whose predictions the method was fitted on, where not `segmenter`'s.
+        label: as printed in the publication.
+        method: the name of the method that measures the row; None where no method here does.
+        config: option of the method -> value, of the options that single the row out.
+        train_segmenter: the segmenter on whose predictions the method was fitted; None for `segmenter`.
         values: metric -> percent as printed; metrics that were not published are absent.
         source: publication and table.
-        footnote: what is known to be wrong with the number, or "".
-        aggregation: of all its values, where rows of one file differ in it; "" where it is not known.
+        footnote: what is known to be wrong with the numbers, or "".
+        aggregation: of all values of the row, where rows of one file differ in their aggregation; "" where
+            the aggregation is not known.
     """
 
     task: Task
@@ -44,14 +46,16 @@ class PublishedRow:
 
 
 def read_published(resource: str) -> tuple[PublishedRow, ...]:
-    """Read "package:path", a CSV with the columns of `FACTS`, one a metric and those of `OPTIONAL` or none.
+    """Read a CSV whose columns are `FACTS`, the names of metrics, and optionally those of `OPTIONAL`.
 
-    "" has no rows.
+    The column `config` holds "key=value" pairs separated by spaces. A value is JSON where it parses as such,
+    otherwise text.
 
-    `config` is "key=value", several separated by spaces, each value JSON where it parses as such.
+    Args:
+        resource: "package:path"; "" stands for no file, and gives no rows.
 
     Raises:
-        BenchError: the file is missing, or a line is malformed; names both.
+        BenchError: the file is missing, or a line is malformed; names the file and the line.
     """
     if not resource:
         return ()

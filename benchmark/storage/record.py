@@ -54,7 +54,7 @@ class Record(Part):
         peak_device_bytes: on a GPU, while this method scored or the segmenter predicted for it.
     """
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[2] = 2
     identity: Identity
     status: Status
     reason: str | None = None

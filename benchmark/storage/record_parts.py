@@ -1,8 +1,11 @@
-"""What a record tells about its numbers: how options were chosen, the segmenter, the threshold of components."""
+"""What a record tells about its numbers: choices of options, the segmenter, the threshold of components."""
 
 from __future__ import annotations
 
-from pydantic import NonNegativeInt
+from typing import Annotated
+
+from pydantic import BeforeValidator, JsonValue, NonNegativeInt
+from pydantic_core import to_jsonable_python
 
 from .json_types import Facts, Part, Value, Values
 
@@ -43,7 +46,7 @@ class Compared(Part):
     """
 
     split: str
-    options: Facts
+    options: Annotated[dict[str, list[JsonValue]], BeforeValidator(to_jsonable_python)]
 
 
 class SegmenterQuality(Part):

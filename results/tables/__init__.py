@@ -1,4 +1,4 @@
-"""Tables: what one is (`spec`), the paper's own (`paper`), and how records fill and print them."""
+"""The paper's tables, and the code that fills tables from records and prints them."""
 
 from __future__ import annotations
 

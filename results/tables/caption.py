@@ -1,34 +1,32 @@
-"""What is said above a grid: data, segmenter, aggregation, protocol, preset, seeds."""
+"""The line above a grid: data, segmenter, aggregations, protocol, preset and seeds."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ...benchmark.storage.record import Record
+from ..grid_records import GridRecords
 from ..table_spec import Section, TableSpec
 from .content import Column
-from .grouping import Setting
 
 
 def published_facts(spec: TableSpec, section: Section, segmenter: str) -> dict[str, Any]:
-    """The facts of a grid that only the paper fills."""
+    """The facts about a grid that has no measured numbers."""
     return {
         "section": section.title,
         "task": section.task.value,
-        "dataset": spec.release,
+        "dataset": spec.dataset,
         "segmenter": segmenter,
         "origin": "published",
     }
 
 
-def measured_facts(
-    section: Section, segmenter: str, setting: Setting, records: Sequence[Record], release: bool
-) -> dict[str, Any]:
-    """The facts of a grid that records fill; with the segmenter's mean IoU in percent, where it is known."""
-    qualities = [record.segmenter_quality for record in records]
+def measured_facts(spec: TableSpec, section: Section, grid: GridRecords) -> dict[str, Any]:
+    """The facts about a grid of measured numbers. The segmenter's mean IoU is in percent, None if unknown."""
+    setting = grid.setting
+    qualities = [record.segmenter_quality for record in grid.records]
     overlaps = [quality.mIoU for quality in qualities if quality and math.isfinite(quality.mIoU)]
     return {
         "section": section.title,
@@ -37,44 +35,58 @@ def measured_facts(
         "variant": setting.variant,
         "train_dataset": setting.train_dataset,
         "train_variant": setting.train_variant,
-        "segmenter": segmenter,
-        "origin": "published and measured" if release else "measured; not the data of the published numbers",
+        "segmenter": grid.segmenter,
+        "origin": _origin(spec, grid),
         "protocol": setting.protocol.value,
         "preset": setting.preset.value,
-        "seeds": len({record.identity.seed for record in records}),
-        "images": max(record.identity.n_samples for record in records),
+        "seeds": len({record.identity.seed for record in grid.records}),
+        "images": max(record.identity.n_samples for record in grid.records),
         "precision": setting.precision,
         "mIoU": 100 * statistics.fmean(overlaps) if overlaps else None,
     }
 
 
-def caption(facts: dict[str, Any], columns: Sequence[Column], overlap: bool = False) -> str:
-    """One sentence that says what the numbers of a grid are; `overlap`: with the segmenter's mean IoU."""
-    data = " ".join(
-        filter(None, [facts["dataset"], facts.get("variant") and f"(variant {facts['variant']})"])
-    )
-    parts = [facts["section"], data]
+def caption(facts: dict[str, Any], columns: Sequence[Column], with_iou: bool = False) -> str:
+    """The facts about a grid in one line. `with_iou`: with the segmenter's mean IoU."""
+    return " | ".join(_parts(facts, columns, with_iou))
+
+
+def _origin(spec: TableSpec, grid: GridRecords) -> str:
+    if not spec.published:
+        return "measured"
+    if grid.setting.is_release(spec):
+        return "published and measured"
+    return "measured; not the data of the published numbers"
+
+
+def _parts(facts: dict[str, Any], columns: Sequence[Column], with_iou: bool) -> Iterator[str]:
+    yield facts["section"]
+    yield _data(facts["dataset"], facts.get("variant"))
     if facts["segmenter"]:
-        known = overlap and facts.get("mIoU") is not None
-        parts.append(f"segmenter {facts['segmenter']}" + (f" (mIoU {facts['mIoU']:.2f})" if known else ""))
-    train = facts.get("train_dataset")
-    if train and train != facts["dataset"]:
-        variant = facts["train_variant"]
-        parts.append(f"trained on {train}" + (f" (variant {variant})" if variant else ""))
+        overlap = facts.get("mIoU") if with_iou else None
+        yield f"segmenter {facts['segmenter']}" + ("" if overlap is None else f" (mIoU {overlap:.2f})")
+    if facts.get("train_dataset") not in (None, facts["dataset"]):
+        yield f"trained on {_data(facts['train_dataset'], facts['train_variant'])}"
     if facts.get("origin"):
-        parts.append(facts["origin"])
-    kinds: dict[str, list[str]] = {}
-    for column in columns:
-        names = kinds.setdefault(column.metric.aggregation, [])
-        if column.metric.name not in names:
-            names.append(column.metric.name)
-    parts.append("; ".join(f"{', '.join(names)} {kind}" for kind, names in kinds.items()))
+        yield facts["origin"]
+    yield _aggregations(columns)
     if "protocol" in facts:
         seeds = facts["seeds"]
-        parts.append(f"protocol {facts['protocol']}, preset {facts['preset']}")
-        parts.append(f"{seeds} seed{'s' if seeds > 1 else ''}, {facts['images']} images")
+        yield f"protocol {facts['protocol']}, preset {facts['preset']}"
+        yield f"{seeds} seed{'s' if seeds > 1 else ''}, {facts['images']} images"
         if facts["precision"] != "32":
-            parts.append(f"precision {facts['precision']}")
+            yield f"precision {facts['precision']}"
     if facts.get("devices"):
-        parts.append(facts["devices"])
-    return " | ".join(parts)
+        yield facts["devices"]
+
+
+def _data(dataset: str, variant: str | None) -> str:
+    return f"{dataset} (variant {variant})" if variant else dataset
+
+
+def _aggregations(columns: Sequence[Column]) -> str:
+    """The aggregation of every metric, such as "MAE, STD per-class; AUROC pooled"."""
+    names: dict[str, dict[str, None]] = {}
+    for column in columns:
+        names.setdefault(column.aggregation, {})[column.name] = None
+    return "; ".join(f"{', '.join(metrics)} {aggregation}" for aggregation, metrics in names.items())

@@ -1,4 +1,4 @@
-"""What a built table holds, before it is printed."""
+"""The content of a table before it is printed: grids of cells, with captions and footnotes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..table_spec import Metric, TableSpec
+from ...benchmark.evaluation.metric_catalogue import Metric
+from ..table_spec import TableSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,16 +18,18 @@ State = Literal["value", "undefined", "not run", "failed", "skipped", "missing",
 
 @dataclass(frozen=True)
 class Cell:
-    """One number, in percent, or why there is none.
+    """One number, in percent, or the reason why there is none.
 
     Attributes:
-        state: "undefined": the metric has no value on this data. "missing": the record lacks the metric.
-            "empty": nothing belongs here. "ok" and "no": in the matrix, where a run came to its end, and
-            where there can be none.
-        value, std: mean and standard deviation (n - 1) over seeds; `std` None for one seed.
+        state: "value": the cell holds a number. "undefined": the metric has no value on this data.
+            "missing": the record does not have the metric. "empty": nothing belongs here. "not run", "failed"
+            and "skipped" are about the run. The matrix also has "ok", where a run finished, and "no", where
+            the method cannot do the task.
+        value: the mean over seeds.
+        std: the standard deviation (n - 1) over seeds; None for one seed.
         n: number of seeds.
-        interval: 95% over images, for one seed.
-        best: of its column.
+        interval: the 95% interval (low, high) over images; None for several seeds.
+        best: whether no cell of the column is better.
         notes: footnotes.
     """
 
@@ -41,80 +44,111 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A metric in one aggregation, published or measured; of one class alone where `cls` names it."""
+    """One kind of number, mostly a metric in one aggregation.
 
-    metric: Metric
-    source: Source
+    Attributes:
+        name: of the metric.
+        aggregation: as in records; "cost" and "state" for numbers that are no metrics.
+        source: where the numbers of the column come from.
+        higher_is_better: None where neither direction is better.
+        undefined: the footnote that says why a value is undefined; "" where no reason is known beforehand.
+        decimals: digits after the point; None for those of the table.
+        cls: the only class that the numbers are about; None for all.
+    """
+
+    name: str
+    aggregation: str
+    source: Source = "measured"
+    higher_is_better: bool | None = None
+    undefined: str = ""
+    decimals: int | None = None
     cls: str | None = None
 
+    @classmethod
+    def of_metric(cls, metric: Metric, source: Source, aggregation: str | None = None) -> Column:
+        """The column of a metric of the catalogue. `aggregation`: in place of the published one."""
+        return cls(
+            metric.name,
+            aggregation or metric.printed,
+            source,
+            metric.higher_is_better,
+            metric.undefined,
+            metric.decimals,
+        )
+
     @property
-    def label(self) -> str:
-        """What stands above it."""
-        return self.cls or self.metric.label
+    def heading(self) -> str:
+        """The name with an arrow that points up where higher is better, down where lower is better."""
+        if self.higher_is_better is None:
+            return self.name
+        return f"{self.name} {'↑' if self.higher_is_better else '↓'}"
+
+    def digits(self, of_table: int) -> int:
+        """The digits after the point. `of_table`: the digits of columns that set none."""
+        return of_table if self.decimals is None else self.decimals
 
 
 @dataclass(frozen=True)
-class Line:
-    """One row. `published`: the paper has it."""
+class Row:
+    """One row of a grid. `method` is None for a published row that no method here measures."""
 
     label: str
     method: str | None
-    published: bool
     cells: tuple[Cell, ...]
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Block:
-    """The grid of one section, segmenter and setting.
+class Grid:
+    """The rows of one section, segmenter and setting.
 
     Attributes:
-        facts: what `caption` says, for machines.
-        by_class: its columns are classes; printed as rows, since these are many.
+        caption: the line above the grid.
+        facts: the content of the caption as name -> value, for machines.
+        by_class: the columns are classes. Classes are printed as rows, since there are many.
     """
 
     caption: str
     facts: dict[str, Any]
     columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    rows: tuple[Row, ...]
     by_class: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of one or more blocks. `hints`: what to do about what is not there."""
+    """A table of any number of grids. `hints`: what to do about numbers that are not there."""
 
     spec: TableSpec
-    blocks: tuple[Block, ...]
+    grids: tuple[Grid, ...]
     hints: tuple[str, ...] = ()
 
     def frame(self) -> pd.DataFrame:
-        """One row a cell, numbers in percent; cells where nothing belongs are left out."""
+        """The table as a data frame of one row for each cell that is not empty; numbers in percent."""
         import pandas as pd
 
         return pd.DataFrame(self._cells())
 
     def _cells(self) -> Iterator[dict[str, Any]]:
-        for block in self.blocks:
-            for line in block.lines:
-                for column, cell in zip(block.columns, line.cells, strict=True):
+        for grid in self.grids:
+            for row in grid.rows:
+                for column, cell in zip(grid.columns, row.cells, strict=True):
                     if cell.state != "empty":
                         yield {
                             "table": self.spec.name,
-                            **block.facts,
-                            "label": line.label,
-                            "method": line.method,
-                            "metric": column.metric.name,
-                            "aggregation": column.metric.aggregation,
+                            **grid.facts,
+                            "label": row.label,
+                            "method": row.method,
+                            "metric": column.name,
+                            "aggregation": column.aggregation,
                             **({"class": column.cls} if column.cls else {}),
                             "source": column.source,
-                            **cell_facts(cell),
-                            "notes": " ".join((*line.notes, *cell.notes)),
+                            **_cell_facts(cell),
+                            "notes": " ".join((*row.notes, *cell.notes)),
                         }
 
 
-def cell_facts(cell: Cell) -> dict[str, Any]:
-    """A cell for machines."""
+def _cell_facts(cell: Cell) -> dict[str, Any]:
     low, high = cell.interval or (None, None)
     return {
         "state": cell.state,

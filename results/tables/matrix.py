@@ -1,4 +1,4 @@
-"""Which methods were run on which data sets, and why others were not."""
+"""The matrix: which methods were run on which data sets, and why others were not."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import NamedTuple
 from ...benchmark.interfaces import Preset, Protocol, Task
 from ...benchmark.storage.identity import Identity
 from ...benchmark.storage.record import Record, Status
-from ..table_spec import Metric, TableSpec
-from .content import Block, Cell, Column, Line, Table
-from .grouping import group_records, narrowed
+from ..grid_records import latest, narrowed
+from ..table_spec import TableSpec
+from .content import Cell, Column, Grid, Row, Table
 
-SPEC = TableSpec("matrix", "every method on every data set", "", (), (), (), "")
+SPEC = TableSpec("matrix", "every method on every data set", dataset="", sections=())
 NO_SUCH_TASK = (
-    "Not its task: pixel failures and anomalies need a score of each pixel, image failures the predicted "
-    "quality of each class."
+    "The method cannot do this task: pixel failures and anomalies need a score of each pixel, image failures "
+    "the predicted quality of each class."
 )
 ORDER: tuple[Status, ...] = ("failed", "ok", "skipped")
-"""Of several runs in one cell the first of these shows."""
-NOTHING = "Nothing measured yet. Fill this matrix: bench run --method all --dataset all --preset smoke"
+"""The order in which states win where several runs share a cell."""
+NOTHING = "Nothing measured yet. To fill this matrix: bench run --method all --dataset all --preset smoke"
 
 
 class _Place(NamedTuple):
-    """A column."""
+    """A column: a data set, with its variant in parentheses, and a task."""
 
     data: str
     task: Task
@@ -41,49 +41,53 @@ def build_matrix(
     protocol: Protocol | str | None = None,
     preset: Preset | str | None = None,
 ) -> Table:
-    """A line a method, a column a data set and task; a cell says what became of the runs there.
+    """A row for each method, a column for each data set and task. A cell says what became of the runs there.
 
     Args:
-        methods: those installed, with their tasks. Methods that the records alone know follow them.
-        datasets: likewise; what was not run of them stands below the matrix.
-        needs: data set -> what a run of it must be given.
+        methods: installed method -> its tasks. Methods that only the records know get rows below.
+        datasets: installed data set -> its tasks. Data sets and tasks without a record are listed below the
+            matrix.
+        needs: data set -> what a run on it must be given.
         dataset, variant, protocol, preset: keep the records that have it.
     """
-    known = [name for name in datasets if dataset in (None, name)]
-    found = narrowed(records, dataset=dataset, protocol=protocol, preset=preset)
-    absent = _absent(set(known) - {record.identity.dataset for record in found}, needs)
-    asked = narrowed(found, variant=variant)
-    latest = [record for group in group_records(asked).values() for record in group]
-    if not latest:
-        return Table(SPEC, (), (NOTHING, *absent))
-    cells: dict[tuple[str, _Place], list[Record]] = defaultdict(list)
-    for record in latest:
-        cells[record.identity.method, _place(record.identity)].append(record)
-    places = sorted({place for _, place in cells}, key=lambda each: (each.data, list(Task).index(each.task)))
-    names = dict.fromkeys([*methods, *sorted(name for name, _ in cells)])
-    lines = [
-        Line(
-            name,
-            name,
-            False,
-            tuple(_cell(cells[name, place], place.task in methods.get(name, Task)) for place in places),
-        )
-        for name in names
-    ]
-    captions = [_caption(data, latest) for data in dict.fromkeys(place.data for place in places)]
-    columns = tuple(
-        Column(Metric(f"{place.data}: {place.task}", None, "state"), "measured") for place in places
-    )
-    hints = (*_other_tasks(latest, datasets), *absent)
-    return Table(SPEC, (Block("  \n".join(captions), {}, columns, tuple(lines)),), hints)
+    of_data = narrowed(records, dataset=dataset, protocol=protocol, preset=preset)
+    asked = {name for name in datasets if dataset in (None, name)}
+    not_run = _not_run(asked - {record.identity.dataset for record in of_data}, needs)
+    chosen = latest(narrowed(of_data, variant=variant))
+    if not chosen:
+        return Table(SPEC, (), (NOTHING, *not_run))
+    runs: dict[tuple[str, _Place], list[Record]] = defaultdict(list)
+    for record in chosen:
+        runs[record.identity.method, _place(record.identity)].append(record)
+    grid = _grid(chosen, runs, methods)
+    return Table(SPEC, (grid,), (*_other_tasks(chosen, datasets), *not_run))
 
 
-def _place(who: Identity) -> _Place:
-    return _Place(f"{who.dataset} ({who.variant})" if who.variant else who.dataset, who.task)
+def _grid(
+    records: Sequence[Record],
+    runs: Mapping[tuple[str, _Place], Sequence[Record]],
+    methods: Mapping[str, Sequence[Task]],
+) -> Grid:
+    """The grid of all records. `runs`: the records of each cell, by method and column."""
+    tasks = list(Task)
+    places = sorted({place for _, place in runs}, key=lambda place: (place.data, tasks.index(place.task)))
+    rows = []
+    for name in dict.fromkeys([*methods, *sorted(name for name, _ in runs)]):
+        can_do = methods.get(name, tasks)
+        cells = (_cell(runs.get((name, place), ()), place.task in can_do) for place in places)
+        rows.append(Row(name, name, tuple(cells)))
+    captions = [_caption(data, records) for data in dict.fromkeys(place.data for place in places)]
+    columns = tuple(Column(f"{place.data}: {place.task}", "state") for place in places)
+    return Grid("  \n".join(captions), {}, columns, tuple(rows))
+
+
+def _place(identity: Identity) -> _Place:
+    name, variant = identity.dataset, identity.variant
+    return _Place(f"{name} ({variant})" if variant else name, identity.task)
 
 
 def _other_tasks(records: Sequence[Record], datasets: Mapping[str, Sequence[Task]]) -> list[str]:
-    """The tasks without a column of data sets that have one."""
+    """A hint that names the tasks that were not run on data sets that have a column."""
     names = {_place(record.identity).data: record.identity.dataset for record in records}
     ran = {_place(record.identity) for record in records}
     lacking = [
@@ -95,30 +99,29 @@ def _other_tasks(records: Sequence[Record], datasets: Mapping[str, Sequence[Task
     return [f"Not run: {', '.join(lacking)} (add --task all)."] if lacking else []
 
 
-def _absent(names: Collection[str], needs: Mapping[str, str]) -> list[str]:
-    """The data sets without a record, those of one need together."""
-    alike: dict[str, list[str]] = defaultdict(list)
+def _not_run(names: Collection[str], needs: Mapping[str, str]) -> list[str]:
+    """A hint for each need, that names the data sets without a record that have the need."""
+    by_need: dict[str, list[str]] = defaultdict(list)
     for name, need in needs.items():
         if name in names:
-            alike[need].append(name)
-    return [f"No run of {', '.join(each)}. Needed: {need}." for need, each in alike.items()]
+            by_need[need].append(name)
+    return [f"No run of {', '.join(alike)}. Needed: {need}." for need, alike in by_need.items()]
 
 
-def _cell(records: Sequence[Record], does_it: bool) -> Cell:
+def _cell(records: Sequence[Record], can_do_task: bool) -> Cell:
     if not records:
-        return Cell("not run") if does_it else Cell("no", notes=(NO_SUCH_TASK,))
+        return Cell("not run") if can_do_task else Cell("no", notes=(NO_SUCH_TASK,))
     state = min((record.status for record in records), key=ORDER.index)
     reasons = [record.reason for record in records if record.status == state]
-    return Cell(state, notes=tuple(dict.fromkeys(filter(None, reasons))))
+    return Cell(state, notes=tuple(dict.fromkeys(reason for reason in reasons if reason)))
 
 
 def _caption(data: str, records: Sequence[Record]) -> str:
-    mine = [each.identity for each in records if _place(each.identity).data == data]
+    runs = [record.identity for record in records if _place(record.identity).data == data]
     parts = {
-        "segmenter": {who.segmenter for who in mine},
-        "preset": {who.preset.value for who in mine},
-        "protocol": {who.protocol.value for who in mine},
+        "segmenter": {identity.segmenter for identity in runs},
+        "preset": {identity.preset.value for identity in runs},
+        "protocol": {identity.protocol.value for identity in runs},
     }
-    return (
-        f"{data}: " + ", ".join(f"{name} {' and '.join(sorted(each))}" for name, each in parts.items()) + "."
-    )
+    facts = ", ".join(f"{name} {' and '.join(sorted(values))}" for name, values in parts.items())
+    return f"{data}: {facts}."

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from segalarm.benchmark.storage.record import Tuned, read_records
-from segalarm.results.tables.build import build_table, render
+from segalarm.results.tables.build import build_table
 from segalarm.results.tables.paper import TABLE3, TABLE4
 
 FOLDER = Path(__file__).parents[2] / "results" / "records"

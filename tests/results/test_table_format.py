@@ -10,8 +10,9 @@ from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.benchmark.storage.record import Record, read_records
 from segalarm.cli import main
-from segalarm.results.tables.build import build_table, render
+from segalarm.results.tables.build import build_table
 from segalarm.results.tables.matrix import build_matrix
+from segalarm.results.tables.render import render
 from segalarm.results.tables.paper import TABLE1, TABLE2
 
 NAN = float("nan")
