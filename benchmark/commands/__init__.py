@@ -1,1 +1,21 @@
-"""The commands of `bench`, one module a command."""
+"""The commands of `bench`, one module for each, and the options that they share."""
+
+import click
+
+from ..plugins.hookspecs import hookimpl
+from .check_plugin import check
+from .doctor import doctor
+from .export_and_score import export, score
+from .fetch_data import data
+from .import_checkpoint import import_checkpoint
+from .list_names import list_names
+from .print_tables import table
+from .run_methods import run
+from .show_samples import show
+
+
+@hookimpl
+def register_commands(cli: click.Group) -> None:
+    """Add the built-in commands."""
+    for command in (check, data, doctor, export, import_checkpoint, list_names, run, score, show, table):
+        cli.add_command(command)

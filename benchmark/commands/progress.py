@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a line now and then elsewhere."""
+"""The progress of long work: a bar on a terminal, a line every half minute where there is no terminal."""
 
 from __future__ import annotations
 
@@ -19,11 +19,17 @@ from rich.progress import (
 
 T = TypeVar("T")
 LINE_EVERY = 30.0
-"""Seconds between two lines where there is no terminal."""
+"""Seconds between two lines."""
 
 
 def track(items: Iterable[T], description: str, total: int | None) -> Iterator[T]:
-    """Yield the items and show how many are done and the time left, on standard error."""
+    """Yield the items, and show on standard error how many are done and how much time is left.
+
+    Args:
+        items: a step of the work each.
+        description: what is done, for people.
+        total: the number of items; None where it is unknown.
+    """
     console = Console(stderr=True)
     if console.is_terminal:
         yield from _bar(items, description, total, console)
@@ -45,8 +51,8 @@ def _lines(items: Iterable[T], description: str, total: int | None, console: Con
         now = time.monotonic()
         if now - shown >= LINE_EVERY:
             shown = now
-            left = ""
+            rest = ""
             if total:
                 seconds = round((now - start) / done * (total - done))
-                left = f" of {total}, {timedelta(seconds=seconds)} left"
-            console.print(f"{description}: {done}{left}", highlight=False)
+                rest = f" of {total}, {timedelta(seconds=seconds)} left"
+            console.print(f"{description}: {done}{rest}", highlight=False)

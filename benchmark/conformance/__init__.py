@@ -1,1 +1,1 @@
-"""The conformance kit: checks that every plugin must pass."""
+"""The conformance kit, which `segalarm.testing` gives to authors: does a plugin do what its interface says?"""

@@ -1,1 +1,1 @@
-"""How plugins are found, and what they register."""
+"""Plugins: the hooks that a plugin implements, and the registry of what the plugins registered."""

@@ -1,7 +1,10 @@
-"""Loads plugins and keeps the registry of names. Imports no plugin's torch: targets are lazy.
+"""The registry: the methods, data sets, segmenters, tables and commands of all installed plugins.
 
-A plugin is a module or object with `segalarm.hookimpl` functions, declared by its distribution as an entry
-point in the group `segalarm`. The built-ins register through the same hooks.
+A plugin is a module or object with `segalarm.hookimpl` functions. A distribution declares its plugin as an
+entry point in the group `segalarm`. The built-in methods, data sets, segmenters, tables and commands come
+from plugins of the same form, so they register through the same hooks.
+
+Loading the registry imports the plugins, but no target: torch is not imported until a name is used.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import importlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points, version
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +31,30 @@ BUILT_IN = (
     "segalarm.datasets",
     "segalarm.benchmark.segmenters",
     "segalarm.results.tables",
+    "segalarm.benchmark.commands",
 )
+"""The modules of the built-in plugins."""
+BUILT_IN_PLUGIN = "segalarm"
+"""The plugin name of everything that is built in, in whichever module it is: records hold this name."""
 KINDS = ("methods", "datasets", "segmenters", "tables")
+"""The kinds of names that plugins register. Each kind has its hook, `register_KIND`."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered name. `target` is "module:Class"; `plugin` and `version` say who supplied it."""
+    """A registered name.
+
+    Attributes:
+        kind: one of `KINDS`.
+        name: as it is given on the command line.
+        target: "module:Class", imported by `load`.
+        plugin: the plugin that registered the name; "segalarm" for what is built in.
+        version: the version of that plugin's distribution.
+        summary: one line for `bench list`.
+        tasks: the tasks of a method, or those for which a data set has ground truth.
+        trains: whether a method needs training for any of its tasks.
+        ndims: 2 for photographs, 3 for volumes: the dimensions that a method or segmenter works in.
+    """
 
     kind: str
     name: str
@@ -50,7 +70,7 @@ class Entry:
         """Import the target.
 
         Raises:
-            BenchError: it cannot be imported; names the plugin.
+            BenchError: the target cannot be imported; names the plugin.
         """
         module, _, attribute = self.target.partition(":")
         try:
@@ -66,7 +86,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class BrokenPlugin:
-    """A plugin that failed to import or to register."""
+    """A plugin with a fault: it failed to import or to register, or a command of it is left out.
+
+    Attributes:
+        name: of the entry point; of a built-in plugin, its module.
+        error: what is wrong.
+    """
 
     name: str
     error: str
@@ -74,10 +99,12 @@ class BrokenPlugin:
 
 @dataclass
 class Registry:
-    """What all plugins registered.
+    """All names that the loaded plugins registered.
 
     Attributes:
-        entries: kind -> name -> entries; more than one entry a name is a collision.
+        manager: holds the plugins.
+        entries: kind -> name -> the entries of that name. More than one entry is a collision.
+        broken: the plugins with a fault.
     """
 
     manager: pluggy.PluginManager
@@ -88,46 +115,60 @@ class Registry:
         """The entry of a name.
 
         Raises:
-            BenchError: two plugins registered it; names both.
-            UnknownNameError: none did.
+            BenchError: two plugins registered the name; names both plugins.
+            UnknownNameError: no plugin registered the name.
         """
-        found = self.entries[kind].get(name)
-        if not found:
+        entries = self.entries[kind].get(name)
+        if not entries:
             broken = "".join(f" Broken plugin '{b.name}': {b.error}." for b in self.broken)
             raise UnknownNameError(kind[:-1], name, self.entries[kind], broken.strip())
-        if len(found) > 1:
-            raise BenchError(collision(found))
-        return found[0]
+        if len(entries) > 1:
+            raise BenchError(collision(entries))
+        return entries[0]
 
     def names(self, kind: str) -> list[str]:
-        """All names of a kind, in order of registration."""
+        """All names of a kind, in the order of their registration."""
         return list(self.entries[kind])
 
     def add_commands(self, cli: click.Group) -> None:
-        """Let every plugin add its commands to `cli`; one that fails is listed in `broken`."""
+        """Add every plugin's commands to `cli`, the built-in commands first.
+
+        A plugin whose hook fails adds no command. A command whose name is taken is left out. Both faults are
+        listed in `broken`.
+        """
+        import click
+
         for name, plugin in self.manager.list_name_plugin():
+            own = click.Group()
             try:
-                _call(self.manager, plugin, "register_commands", cli=cli)
+                _call(self.manager, plugin, "register_commands", cli=own)
             except Exception as error:  # whatever a plugin raises must not stop the others
                 self.broken.append(BrokenPlugin(name, f"{type(error).__name__}: {error}"))
+                continue
+            for command_name, command in own.commands.items():
+                if command_name in cli.commands:
+                    fault = f"its command '{command_name}' is left out: another command has that name"
+                    self.broken.append(BrokenPlugin(name, fault))
+                else:
+                    cli.add_command(command, command_name)
 
     def __iter__(self) -> Iterator[Entry]:
         for names in self.entries.values():
-            for found in names.values():
-                yield from found
+            for entries in names.values():
+                yield from entries
 
 
-def collision(found: list[Entry]) -> str:
+def collision(entries: list[Entry]) -> str:
     """The message for a name that several plugins registered."""
-    plugins = " and ".join(sorted(f"'{entry.plugin}'" for entry in found))
+    plugins = " and ".join(sorted(f"'{entry.plugin}'" for entry in entries))
     return (
-        f"{found[0].kind[:-1]} '{found[0].name}' is registered by plugins {plugins}: "
+        f"{entries[0].kind[:-1]} '{entries[0].name}' is registered by plugins {plugins}: "
         "uninstall one, or name the plugins to load in BENCH_PLUGINS"
     )
 
 
 class Register:
-    """The function that a hook is given to add names of one kind, for one plugin."""
+    """The function that a hook is called with: it adds names of one kind for one plugin."""
 
     def __init__(self, registry: Registry, kind: str, plugin: str, plugin_version: str) -> None:
         self._registry = registry
@@ -136,7 +177,16 @@ class Register:
         self._version = plugin_version
 
     def __call__(self, name: str, target: str, **facts: Any) -> None:
-        """Add a name. `facts` are the other fields of `Entry`."""
+        """Add a name.
+
+        Args:
+            name: as users give it on the command line.
+            target: "module:Class".
+            facts: `summary`, `tasks`, `trains` and `ndims`, see `Entry`.
+
+        Raises:
+            BenchError: the target is not of that form.
+        """
         if ":" not in target:
             raise BenchError(f"target '{target}' of '{name}' is not of the form module:Class")
         entry = Entry(self._kind, name, target, self._plugin, self._version, **facts)
@@ -145,33 +195,47 @@ class Register:
 
 @cache
 def load_registry() -> Registry:
-    """Load the built-ins, then every installed plugin that `BENCH_PLUGINS` (comma-separated names) admits.
+    """Load the built-in plugins, then every installed plugin that the variable `BENCH_PLUGINS` admits.
 
-    Unset, all load; empty, none. A plugin that fails is listed in `broken`, and the rest works.
+    `BENCH_PLUGINS` holds names of entry points, separated by commas. Where it is not set, all plugins are
+    loaded; where it is empty, the built-in plugins alone. A plugin that fails is listed in `Registry.broken`,
+    and the others work.
     """
     manager = pluggy.PluginManager("segalarm")
     manager.add_hookspecs(hookspecs)
     registry = Registry(manager)
+    own = version("segalarm")
     for module in BUILT_IN:
-        _add(registry, module, version("segalarm"), lambda module=module: importlib.import_module(module))  # type: ignore[misc]
-    admitted = os.environ.get("BENCH_PLUGINS")
-    wanted = None if admitted is None else {name.strip() for name in admitted.split(",")}
+        _add(registry, module, BUILT_IN_PLUGIN, own, partial(importlib.import_module, module))
+    setting = os.environ.get("BENCH_PLUGINS")
+    admitted = None if setting is None else {name.strip() for name in setting.split(",")}
     for point in entry_points(group="segalarm"):
-        if wanted is None or point.name in wanted:
-            _add(registry, point.name, point.dist.version if point.dist else "unknown", point.load)
+        if admitted is None or point.name in admitted:
+            plugin_version = point.dist.version if point.dist else "unknown"
+            _add(registry, point.name, point.name, plugin_version, point.load)
     return registry
 
 
-def _add(registry: Registry, name: str, plugin_version: str, load: Callable[[], object]) -> None:
-    """Load one plugin and let it register all its names, or none."""
+def _add(
+    registry: Registry, name: str, plugin_name: str, plugin_version: str, load: Callable[[], object]
+) -> None:
+    """Load one plugin and let it register all its names, or none where a hook fails.
+
+    Args:
+        registry: takes the names.
+        name: tells the plugin from all others; the name under which its fault is listed.
+        plugin_name: `Entry.plugin` of its names.
+        plugin_version: `Entry.version` of its names.
+        load: imports the plugin.
+    """
     before = {
-        kind: {n: list(found) for n, found in names.items()} for kind, names in registry.entries.items()
+        kind: {n: list(entries) for n, entries in names.items()} for kind, names in registry.entries.items()
     }
     try:
         plugin = load()
         registry.manager.register(plugin, name)
         for kind in KINDS:
-            register = Register(registry, kind, name, plugin_version)
+            register = Register(registry, kind, plugin_name, plugin_version)
             _call(registry.manager, plugin, f"register_{kind}", register=register)
     except Exception as error:  # whatever a plugin raises must not stop the others
         registry.entries = before
@@ -181,6 +245,6 @@ def _add(registry: Registry, name: str, plugin_version: str, load: Callable[[], 
 
 
 def _call(manager: pluggy.PluginManager, plugin: object, hook: str, **arguments: object) -> None:
-    """Call one plugin's hook alone, so that its name is known and its failure stops no other."""
+    """Call a hook of one plugin alone, so that a failure is known to be that plugin's and stops no other."""
     others = [other for other in manager.get_plugins() if other is not plugin]
     manager.subset_hook_caller(hook, others)(**arguments)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from segalarm import FitOn, Method, Needs, Scores, Task
-from segalarm.benchmark.conformance.checks import NonconformingError, checks
 from segalarm.benchmark.interfaces.errors import UnknownNameError
 from segalarm.benchmark.plugins.registry import Entry, load_registry
 from segalarm.datasets.formats.decathlon import TASKS
+from segalarm.testing import NonconformingError, checks
 
 # ah-net has 38 million parameters. The Decathlon's tasks differ in facts alone: three of them are enough.
 LONG = {
@@ -129,7 +129,7 @@ def register(monkeypatch):
         registry = SimpleNamespace(
             get=lambda group, name: entry if name == "mine" else load_registry().get(group, name)
         )
-        monkeypatch.setattr("segalarm.benchmark.conformance.checks.load_registry", lambda: registry)
+        monkeypatch.setattr("segalarm.benchmark.conformance.plugin_checks.load_registry", lambda: registry)
         return checks("methods", "mine")
 
     return as_method

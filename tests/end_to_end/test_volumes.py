@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 from segalarm import FitOn, Method, Needs, Scores, Task
-from segalarm.benchmark.conformance.checks import ColourSegmenter
+from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
 from segalarm.benchmark.figures.sample_panels import as_grey, busiest, flat, panels
 from segalarm.benchmark.interfaces import Protocol, Sample, Truth
 from segalarm.benchmark.interfaces.errors import ExtraMissingError

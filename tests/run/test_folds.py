@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from segalarm import Needs, Sample, Truth
-from segalarm.benchmark.conformance.checks import ColourSegmenter
+from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
 from segalarm.benchmark.interfaces import Config
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.run import folds

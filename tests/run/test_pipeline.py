@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from segalarm import Config, FitOn, Method, Needs, Option, Scores, Source, Task
-from segalarm.benchmark.conformance.checks import ColourSegmenter
+from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
 from segalarm.benchmark.interfaces import Preset
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
 from segalarm.benchmark.plugins.registry import Entry, load_registry

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from segalarm.benchmark.commands.import_checkpoint import SOURCES, import_checkpoint
+from segalarm.benchmark.foreign_checkpoints.conversion import convert
+from segalarm.benchmark.foreign_checkpoints.reference_networks import SOURCES
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
 from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.benchmark.segmenters.mmsegmentation.inference import Runner
@@ -28,7 +29,7 @@ def imported(tmp_path_factory):
         for network in recorded:
             files.append(folder / f"{network}.pth")
             torch.save(filled(shapes(network)), files[-1])
-        written = import_checkpoint(name, files, classes, folder / f"{name}.safetensors", load_registry())
+        written = convert(name, files, classes, folder / f"{name}.safetensors", load_registry())
         for file in files:
             file.unlink()
         return [load_file(file) for file, _ in written]
@@ -143,7 +144,7 @@ def test_spade_is_imported_at_its_full_width(tmp_path, name, recorded_as, classe
     wanted = shapes(recorded_as)
     torch.save({key: torch.zeros(shape) for key, shape in wanted.items()}, tmp_path / "theirs.pth")
     out = tmp_path / "ours.safetensors"
-    import_checkpoint(name, [tmp_path / "theirs.pth"], classes, out, load_registry())
+    convert(name, [tmp_path / "theirs.pth"], classes, out, load_registry())
     assert {key: tuple(value.shape) for key, value in load_file(out).items()} == wanted
 
 
@@ -173,7 +174,7 @@ def test_what_does_not_fit_is_named_by_its_key_and_file(tmp_path, change, messag
     change(state)
     torch.save(state, tmp_path / "theirs.pth")
     with pytest.raises(BenchError, match=f"theirs.pth.*{message}"):
-        import_checkpoint(
+        convert(
             "direct-prediction", [tmp_path / "theirs.pth"], 5, tmp_path / "ours.safetensors", load_registry()
         )
     assert not (tmp_path / "ours.safetensors").exists()
@@ -203,13 +204,13 @@ def test_pspnets_150_outputs_are_cut_to_the_classes_and_others_refused(tmp_path)
         for file, state in zip(files, states, strict=True):
             torch.save({f"module.{key}": value for key, value in state.items()}, file)
         if outputs == 150:
-            written = import_checkpoint("pspnet", files, None, tmp_path / "p.safetensors", load_registry())
+            written = convert("pspnet", files, None, tmp_path / "p.safetensors", load_registry())
             ours = load_file(written[0][0])
             wide = states[1]["conv_last.4.weight"]
             assert torch.equal(ours["decode_head.conv_seg.weight"], wide[:13])
         else:
             with pytest.raises(BenchError, match=r"decoder.pth.*classes differs: got 14, wanted 13"):
-                import_checkpoint("pspnet", files, None, tmp_path / "p.safetensors", load_registry())
+                convert("pspnet", files, None, tmp_path / "p.safetensors", load_registry())
 
 
 def test_a_network_of_mmsegmentation_is_imported_by_its_config(tmp_path):
@@ -217,17 +218,17 @@ def test_a_network_of_mmsegmentation_is_imported_by_its_config(tmp_path):
     state = read_blueprint(config, 7).build().state_dict()
     torch.save({"state_dict": {**state, "data_preprocessor.mean": torch.zeros(3)}}, tmp_path / "d.pth")
     out = tmp_path / "d.safetensors"
-    ((_, option),) = import_checkpoint(config, [tmp_path / "d.pth"], None, out, load_registry())
+    ((_, option),) = convert(config, [tmp_path / "d.pth"], None, out, load_registry())
     assert load_file(out).keys() == state.keys()
     assert option == f"--segmenter {config} --checkpoint {out}"
 
 
 def test_an_unknown_network_and_a_missing_file_are_named(tmp_path):
     with pytest.raises(UnknownNameError, match=r"fcn8.*Did you mean.*fcn8s"):
-        import_checkpoint("fcn8", [tmp_path / "a"], None, tmp_path / "b.safetensors", load_registry())
+        convert("fcn8", [tmp_path / "a"], None, tmp_path / "b.safetensors", load_registry())
     with pytest.raises(
         BenchError, match=r"pspnet is read from 2 file\(s\), the encoder's, then the decoder's; got 1"
     ):
-        import_checkpoint("pspnet", [tmp_path / "a"], None, tmp_path / "b.safetensors", load_registry())
+        convert("pspnet", [tmp_path / "a"], None, tmp_path / "b.safetensors", load_registry())
     with pytest.raises(BenchError, match=r"a\.pth does not exist"):
-        import_checkpoint("fcn8s", [tmp_path / "a.pth"], None, tmp_path / "b.safetensors", load_registry())
+        convert("fcn8s", [tmp_path / "a.pth"], None, tmp_path / "b.safetensors", load_registry())

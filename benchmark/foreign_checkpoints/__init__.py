@@ -1,0 +1,1 @@
+"""Checkpoints of the reference implementation and of mmsegmentation, converted to this project's form."""

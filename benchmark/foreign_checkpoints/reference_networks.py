@@ -1,0 +1,109 @@
+"""The checkpoints of the reference implementation, for Cityscapes and StreetHazards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..segmenters.mmsegmentation import published_keys
+from .mmsegmentation_networks import network_of_config
+from .source import Part, Source, State
+
+CITYSCAPES = 19
+STREETHAZARDS = 13
+"""Numbers of classes."""
+GENERATOR_OPTION = (
+    "--set synthcp.cgan.weights={file} --set synthcp.cgan.ngf={width} (set cgan.upsampling and cgan.size to "
+    "the values of its training, too: the weights do not tell them)"
+)
+
+
+def generator_width(state: Mapping[str, Tensor]) -> int:
+    """`ngf` of SPADE's generator: its first layer has 16 times as many outputs. 64 for any other network."""
+    return max(1, len(state["fc.weight"]) // 16) if "fc.weight" in state else 64
+
+
+def _generator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:
+    from ...methods.synthcp.spade import Generator
+
+    norm: Any = "none" if "head_0.conv_0.weight" in state else "spectral"
+    upsampling: Any = "most" if "up_4.conv_0.bias" in state else "normal"
+    return Generator(classes, generator_width(state), upsampling=upsampling, norm=norm)
+
+
+def _discriminator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:
+    from ...methods.synthcp.spade import Discriminator
+
+    return Discriminator(classes)
+
+
+def _comparison(synthesized: bool, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
+    from ...methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
+
+    return ComparisonNetwork(classes, ComparisonConfig(pretrained=False), synthesized)
+
+
+def _comparison_option(method: str) -> str:
+    own = f"--set {method}.comparison"
+    return f"{own}.weights={{file}} {own}.encoder=resnet18 {own}.size=null"
+
+
+def _branch(widths: Sequence[int], classes: int, state: Mapping[str, Tensor]) -> nn.Module:
+    from ...methods.tcp import ConfidenceBranch
+
+    return ConfidenceBranch(widths)
+
+
+_FCN8S = Part(
+    partial(network_of_config, "fcn8s"),
+    "--segmenter fcn8s --checkpoint {file}",
+    lambda key: (0, published_keys.fcn8s(key)),
+)
+_DEEPLAB = Part(
+    partial(network_of_config, "deeplab"),
+    "--segmenter deeplab --checkpoint {file}",
+    lambda key: (0, published_keys.deeplab(key)),
+    published_keys.pooled_first,
+)
+_PSPNET = Part(
+    partial(network_of_config, "resnet50dilated_ppm"),
+    "--segmenter pspnet --checkpoint {file}",
+    lambda key: (int(not key.startswith("backbone.")), published_keys.pspnet(key)),
+)
+
+
+def _tcp(widths: Sequence[int]) -> Part:
+    """TCP's confidence branch on feature maps of these widths, in one checkpoint with its segmenter."""
+    return Part(partial(_branch, widths), "--set tcp.weights={file}", suffix="-branch")
+
+
+def _prepare_fcn8s(states: list[State], classes: int) -> list[State]:
+    return [published_keys.without_alias(states[0])]
+
+
+def _prepare_pspnet(states: list[State], classes: int) -> list[State]:
+    encoder, decoder = map(published_keys.without_sums, states)
+    return [encoder, published_keys.narrowed(decoder, classes)]
+
+
+SOURCES: Mapping[str, Source] = {
+    "spade-generator": Source((Part(_generator, GENERATOR_OPTION),), None),
+    "spade-discriminator": Source(
+        (Part(_discriminator, "(no run reads the discriminator: it is for further training)"),), CITYSCAPES
+    ),
+    "synthcp-comparison": Source(
+        (Part(partial(_comparison, True), _comparison_option("synthcp")),), CITYSCAPES
+    ),
+    "direct-prediction": Source(
+        (Part(partial(_comparison, False), _comparison_option("direct-prediction")),), CITYSCAPES
+    ),
+    "fcn8s": Source((_FCN8S,), CITYSCAPES, prepare=_prepare_fcn8s),
+    "deeplab": Source((_DEEPLAB,), CITYSCAPES),
+    "tcp-fcn8s": Source((_FCN8S, _tcp((256, 512, 4096))), CITYSCAPES, prepare=_prepare_fcn8s),
+    "tcp-deeplab": Source((_DEEPLAB, _tcp((256,))), CITYSCAPES),
+    "pspnet": Source((_PSPNET,), STREETHAZARDS, ("the encoder's", "the decoder's"), _prepare_pspnet),
+}
+"""Name of a network, as `bench import-checkpoint` takes it -> its checkpoint."""

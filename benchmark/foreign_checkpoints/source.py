@@ -1,0 +1,49 @@
+"""What a foreign checkpoint holds, and how its weights become the weights of this project's networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+State = dict[str, Tensor]
+"""Name of a weight -> weight, as in torch's `state_dict`."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One network that a checkpoint holds.
+
+    Attributes:
+        network: makes this project's network for a number of classes, with the widths of layers that the
+            checkpoint's weights have.
+        option: the options of `bench run` by which a run uses the network; `{file}` stands for the converted
+            file, `{width}` for the width of a generator.
+        theirs: the name of a weight of ours -> (number of the file that holds the weight, its name there).
+        finish: changes the weights, under our names, to those that our network computes with.
+        suffix: the end of the converted file's name, which tells the parts of one checkpoint apart.
+    """
+
+    network: Callable[[int, Mapping[str, Tensor]], nn.Module]
+    option: str
+    theirs: Callable[[str], tuple[int, str]] = lambda key: (0, key)
+    finish: Callable[[State], State] = dict
+    suffix: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint that can be converted.
+
+    Attributes:
+        parts: the networks that the checkpoint holds.
+        classes: number of classes where the user gives none; None where the weights tell.
+        files: what each file of the checkpoint holds, for messages.
+        prepare: (weights of each file, number of classes) -> the same without what belongs to no part.
+    """
+
+    parts: tuple[Part, ...]
+    classes: int | None
+    files: tuple[str, ...] = ("the checkpoint",)
+    prepare: Callable[[list[State], int], list[State]] = lambda states, classes: states
