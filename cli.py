@@ -480,7 +480,7 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
 @click.option("--fetch", is_flag=True, help="Download what has an open address, into --data.")
 def data(name: str | None, data: tuple[str, ...], workspace: Path | None, fetch: bool) -> None:
     """Show where data sets come from, and what of them is present and valid."""
-    from segalarm.benchmark.data.folders import fetch as download
+    from segalarm.benchmark.data.download import fetch as download
     from segalarm.benchmark.data.folders import locate, status
 
     registry = load_registry()
