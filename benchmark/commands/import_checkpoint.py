@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from ..interfaces.errors import BenchError, UnknownNameError
 from ..plugins.registry import Registry
 from ..run.plan import find_segmenter
-from ..segmenters.mmsegmentation import published_keys as reference
 from ..segmenters.mmsegmentation.network import read_blueprint
+from ..weights import published_names as reference
 from ..weights.checkpoints import check_fit, read_checkpoint, save_tensors
 
 State = dict[str, Tensor]

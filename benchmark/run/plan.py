@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.folders import locate, variant_of
-from ..data.loading import evenly
+from ..data.selection import evenly
 from ..interfaces import Config, Dataset, DatasetInfo, FitOn, Method, Preset, Sample, Segmenter, Task
 from ..interfaces.errors import AbsentError, BenchError, DataMissingError, UnknownNameError
 from ..plugins.registry import Entry, Registry

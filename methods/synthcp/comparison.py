@@ -19,7 +19,7 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ...benchmark.data.loading import shuffled
+from ...benchmark.data.selection import shuffled
 from ...benchmark.interfaces import (
     VOID,
     Config,

@@ -20,7 +20,7 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ...benchmark.data.loading import shuffled
+from ...benchmark.data.selection import shuffled
 from ...benchmark.interfaces import VOID, Config, Context, DatasetInfo, Labels, Preset, Sample
 from ...benchmark.interfaces.errors import BenchError
 from ...benchmark.training.loop import Objective, poly, seed_everything, train

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...data.loading import shuffled
+from ...data.selection import shuffled
 from ...interfaces import VOID, Float32, Labels, Sample
 from ...interfaces.errors import BenchError
 from .augment import Augment, augment

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from ...data.loading import shuffled
+from ...data.selection import shuffled
 from ...interfaces import VOID, Config, Float32, Labels, Sample
 from ...interfaces.errors import BenchError, ExtraMissingError
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ...data.loading import evenly
+from ...data.selection import evenly
 from ...interfaces import (
     VOID,
     Context,
