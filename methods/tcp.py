@@ -32,7 +32,7 @@ from ..benchmark.interfaces import (
     Task,
 )
 from ..benchmark.interfaces.errors import BenchError
-from ..benchmark.training.loop import Objective, seed_everything, train
+from ..benchmark.training import Objective, seed_everything, train
 from ..benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
 
 WEIGHTS = "branch.safetensors"

@@ -37,7 +37,7 @@ from ...benchmark.interfaces import (
 )
 from ...benchmark.interfaces.errors import BenchError
 from ...benchmark.segmenters.volumetric.patches import Patches, Sampling
-from ...benchmark.training.loop import Objective, Schedule, constant, seed_everything, train
+from ...benchmark.training import Objective, Schedule, constant, seed_everything, train
 from ...benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
 from ...benchmark.weights.pretrained import LITE0, VGG19, find_weights
 from ..building_blocks.dimensions import CHANNELS_LAST, Size, nearest, resized

@@ -28,7 +28,7 @@ from ...interfaces import (
 )
 from ...interfaces import Config as BaseConfig
 from ...interfaces.errors import BenchError
-from ...training.loop import Objective, poly, seed_everything, train
+from ...training import Objective, poly, seed_everything, train
 from ...weights.checkpoints import load_strict, read_checkpoint, save_weights
 from ...weights.pretrained import find_weights, plain
 from ..scales import padded, scaled

@@ -27,7 +27,7 @@ from ...interfaces import (
 )
 from ...interfaces import Config as BaseConfig
 from ...interfaces.errors import BenchError
-from ...training.loop import Objective, poly, seed_everything, train
+from ...training import Objective, poly, seed_everything, train
 from ...weights.checkpoints import load_strict, read_checkpoint, save_weights
 from ..stochastic import active_dropouts, dropout_on, stable_seed, statistics
 from .patches import PADDING, Patches, Sampling, Size, sliding_window
