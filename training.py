@@ -9,7 +9,7 @@ learns to tell labelled pixels from void:
     def fit(self, pairs, context):
         samples = context.train
 
-        def batches(number):  # pure: a function of the number alone, so that a killed training resumes exactly
+        def batches(number):  # a function of the number alone: a killed training resumes exactly
             sample = samples[number % len(samples)]
             return sample.image[None], (sample.truth.label != VOID)[None, None].astype("float32")
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from ..interfaces.errors import BenchError, UnknownNameError
 from ..plugins.registry import Registry
 from ..run.plan import find_segmenter
-from ..segmenters.mmsegmentation.network import read_blueprint
+from ..segmenters.mmsegmentation.construction.blueprint import read_blueprint
+from ..segmenters.mmsegmentation.construction.network import build_network
 from ..weights import published_names as reference
 from ..weights.checkpoints import check_fit, read_checkpoint, save_tensors
 
@@ -149,7 +150,7 @@ def _width(state: Mapping[str, Tensor]) -> int:
 
 
 def _segmenter(config: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
-    return read_blueprint(config, classes).build()
+    return build_network(read_blueprint(config, classes))
 
 
 def _generator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:

@@ -47,7 +47,7 @@ from ..interfaces.errors import BenchError
 from ..plugins.registry import Entry, load_registry
 from ..run.folds import LabelPairs, LivePairs
 from ..run.request import configure
-from ..segmenters.stochastic import stable_seed, statistics
+from ..segmenters.stochastic_passes import stable_seed, statistics
 from ..storage.store import Store
 
 PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt"})

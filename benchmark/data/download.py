@@ -56,7 +56,7 @@ def _file_name(url: str) -> str:
     parts = urlsplit(url)
     name = PurePosixPath(parts.path).name
     if parts.scheme not in ("http", "https") or not name:
-        raise BenchError(f"{url} is not the http(s) address of a file. Correct the data set's `info.archives`.")
+        raise BenchError(f"{url} is not the http(s) address of a file. Correct `info.archives`.")
     return name
 
 

@@ -236,10 +236,10 @@ def find_segmenter(name: str, registry: Registry) -> tuple[Entry, dict[str, Any]
     """
     if name in registry.entries["segmenters"]:
         return registry.get("segmenters", name), {}
-    from ..segmenters.mmsegmentation.network import find
+    from ..segmenters.mmsegmentation.construction.config_files import find_config
 
     try:
-        config = find(name)
+        config = find_config(name)
     except BenchError as error:
         raise UnknownNameError("segmenter", name, registry.names("segmenters"), str(error)) from error
     own = Path(name).suffix == ".py"

@@ -77,6 +77,26 @@ def load_strict(module: nn.Module, state: Mapping[str, Tensor], origin: Path | s
     module.load_state_dict(dict(state))
 
 
+def load_fitting(network: nn.Module, state: Mapping[str, Tensor], origin: Path | str, option: str) -> None:
+    """Load the weights that have the name and shape of one of the network's own; skip the others.
+
+    Args:
+        network: A network whose encoder is the module `backbone`.
+        state: The weights.
+        origin: Where the weights come from, for messages.
+        option: The option that names the weights, for messages.
+
+    Raises:
+        BenchError: Fewer than half of the backbone's weights fit.
+    """
+    own = network.state_dict()
+    fitting = {key: value for key, value in state.items() if key in own and own[key].shape == value.shape}
+    encoder = [key for key in own if key.startswith("backbone.")]
+    if sum(key in fitting for key in encoder) < len(encoder) / 2:
+        raise BenchError(f"{option}: fewer than half of the backbone's weights are in {origin}")
+    network.load_state_dict(fitting, strict=False)
+
+
 def check_fit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], origin: Path | str) -> None:
     """Check that weights have exactly the keys and shapes of a network's own weights.
 

@@ -63,7 +63,7 @@ def _in_cache(name: str) -> Path:
     file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     if not file.is_file():
         raise BenchError(
-            f"the ImageNet weights of {name} are not at {file}: put {url} there, or set the option that names "
-            "these weights to null"
+            f"the ImageNet weights of {name} are not at {file}: put {url} there, or set the option that "
+            "names these weights to null"
         )
     return file

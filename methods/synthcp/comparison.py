@@ -35,7 +35,7 @@ from ...benchmark.interfaces import (
 )
 from ...benchmark.interfaces.errors import BenchError
 from ...benchmark.metrics import per_class_quality
-from ...benchmark.segmenters.encoders import IMAGENET_MEAN, IMAGENET_STD
+from ...benchmark.segmenters.imagenet_encoders import IMAGENET_MEAN, IMAGENET_STD
 from ...benchmark.training import Objective, poly, seed_everything, train
 from ...benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
 from ...benchmark.weights.pretrained import LITE0, RESNET18, find_weights

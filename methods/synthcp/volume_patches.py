@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ...benchmark.data.selection import evenly
 from ...benchmark.interfaces import VOID, Float32, Labels, Sample
-from ...benchmark.segmenters.volumetric.patches import Patches, sliding_window
+from ...benchmark.segmenters.volumetric.patches import Patches
+from ...benchmark.segmenters.volumetric.sliding_window import sliding_window
 from ..building_blocks.dimensions import Size
 
 OVERLAP = 0.25

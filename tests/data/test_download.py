@@ -159,7 +159,7 @@ class TestFetch:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         monkeypatch.setattr(download, "_append", full)
-        with pytest.raises(BenchError, match="the disk of .* is full"):
+        with pytest.raises(BenchError, match=r"the disk of .* is full"):
             fetch(self.info(server), tmp_path)
         assert (tmp_path / "pack.tar.part").read_bytes() == b"some"
 
