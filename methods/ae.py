@@ -19,7 +19,7 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..benchmark.data.loading import shuffled
+from ..benchmark.data.selection import shuffled
 from ..benchmark.interfaces import (
     Config,
     Context,
@@ -34,7 +34,7 @@ from ..benchmark.interfaces import (
     Scores,
 )
 from ..benchmark.interfaces.errors import BenchError
-from ..benchmark.training.loop import Objective, poly, seed_everything, train
+from ..benchmark.training import Objective, poly, seed_everything, train
 from ..benchmark.weights.checkpoints import save_weights
 from .building_blocks.dimensions import BATCH_NORM, CONVOLUTION, Size, enlarged, resized
 

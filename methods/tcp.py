@@ -15,7 +15,7 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..benchmark.data.loading import shuffled
+from ..benchmark.data.selection import shuffled
 from ..benchmark.interfaces import (
     VOID,
     Config,
@@ -32,7 +32,7 @@ from ..benchmark.interfaces import (
     Task,
 )
 from ..benchmark.interfaces.errors import BenchError
-from ..benchmark.training.loop import Objective, seed_everything, train
+from ..benchmark.training import Objective, seed_everything, train
 from ..benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
 
 WEIGHTS = "branch.safetensors"

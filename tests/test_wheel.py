@@ -82,5 +82,6 @@ def test_no_top_level_name_is_taken(python):
 
 
 def test_our_own_configs_are_found(python):
-    code = "from segalarm.benchmark.segmenters.mmsegmentation.network import find; print(find('lite0'))"
+    module = "segalarm.benchmark.segmenters.mmsegmentation.construction.config_files"
+    code = f"from {module} import find_config; print(find_config('lite0'))"
     assert python("-c", code).stdout.strip().endswith("configs/lite0.py")

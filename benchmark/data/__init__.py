@@ -1,1 +1,1 @@
-"""Data sets on this machine: where they lie, how they are downloaded, how their samples are read ahead."""
+"""Data sets on this machine: finding and downloading their folders, selecting and reading their samples."""

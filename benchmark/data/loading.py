@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -14,52 +12,24 @@ from torch.utils.data import DataLoader
 
 from ..interfaces import Sample
 from ..interfaces.errors import BenchError
+from .freed_memory import Heap, return_freed
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-TRIM_AFTER = 2**23
-"""Numbers of images: three frames of 720 x 1280, a part of a volume, some hundred small frames."""
-
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
-
-
-def return_freed() -> None:
-    """Give freed memory back to the system; where the C library is not glibc, nothing is done."""
-    if _TRIM is not None:
-        _TRIM(0)
-
-
-class Heap:
-    """Gives freed memory back now and then while samples pass.
-
-    glibc keeps freed pieces of the heap, and with every batch more of them lie scattered: 4 MiB for each
-    frame of 720 x 1280, though nothing is held.
-    """
-
-    def __init__(self) -> None:
-        self._numbers = 0
-
-    def passed(self, samples: Iterable[Sample]) -> None:
-        """Count the numbers of these images; after every `TRIM_AFTER`, give back what is free."""
-        self._numbers += sum(sample.image.size for sample in samples)
-        if self._numbers >= TRIM_AFTER:
-            self._numbers = 0
-            return_freed()
-
 
 def load_batches(samples: Sequence[Sample], batch_size: int, workers: int) -> Iterator[list[Sample]]:
-    """Samples with image and truth read, in order, in batches of one image shape.
+    """Yield samples in order, with image and ground truth read, in batches of one image shape.
 
     A batch ends early where the next image has another shape.
 
     Args:
-        samples: indexing gives a sample.
-        batch_size: the most samples a batch.
-        workers: processes that read ahead, each a few samples; 0 reads in this process.
+        samples: A sequence whose indexing gives a sample.
+        batch_size: The largest number of samples in a batch.
+        workers: Number of processes that read ahead, a few samples each; 0 reads in this process.
 
     Raises:
-        BenchError: what a sample's reader raised.
+        BenchError: The batch size is below 1, or the reader of a sample raised this error.
     """
     if batch_size < 1:
         raise BenchError(f"batch size {batch_size}: must be at least 1")
@@ -76,26 +46,26 @@ def load_batches(samples: Sequence[Sample], batch_size: int, workers: int) -> It
 
 
 def to_batch(samples: Sequence[Sample], device: str | torch.device) -> torch.Tensor:
-    """float32 (B, C, *spatial) of samples of one shape."""
+    """Stack the images of samples of one shape: float32 (B, C, *spatial), on the device."""
     return torch.from_numpy(np.stack([sample.image for sample in samples])).to(device)
 
 
 def ahead(
     function: Callable[[int], Result], count: int, workers: int, start: int = 0, depth: int = 2
 ) -> Iterator[Result]:
-    """`function(start), ..., function(count - 1)` in order, computed ahead in worker processes.
+    """Yield `function(start), ..., function(count - 1)` in order, computed ahead in worker processes.
 
     Args:
-        function: picklable where the platform does not fork; a pure function of its argument.
-        count: where to end.
-        workers: processes; 0 computes in this process.
-        start: where to begin.
-        depth: results that a worker computes ahead.
+        function: A pure function of its argument; picklable on platforms that do not fork.
+        count: One more than the last argument.
+        workers: Number of processes; 0 computes in this process.
+        start: The first argument.
+        depth: Results that every worker computes ahead.
 
     Raises:
-        BenchError: the very error that the function raised in a worker.
+        BenchError: The error that the function raised in a worker, unchanged.
     """
-    # Otherwise what this process gives back later stays with the workers, which are forked from it.
+    # Workers are forked from this process, and would hold on to the freed memory that it gives back later.
     return_freed()
     loader: DataLoader[Any] = DataLoader(
         _Guarded(function),  # type: ignore[arg-type]
@@ -104,7 +74,7 @@ def ahead(
         num_workers=min(workers, max(count - start, 0)),
         prefetch_factor=depth if min(workers, count - start) > 0 else None,
         collate_fn=_as_is,
-        # Its own generator: otherwise every loader draws from the global one, and a resumed run differs.
+        # With its own generator, a loader draws nothing from the global one, which a resumed run restores.
         generator=torch.Generator(),
     )
     for result in loader:
@@ -113,40 +83,10 @@ def ahead(
         yield result
 
 
-class Slice(Sequence[Sample]):
-    """The samples of some rows of a sequence; each indexing gives a fresh sample."""
-
-    def __init__(self, samples: Sequence[Sample], rows: Sequence[int]) -> None:
-        self._samples = samples
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        rows = self._rows[index]
-        return Slice(self._samples, rows) if isinstance(index, slice) else self._samples[rows]
-
-
-def evenly(samples: Sequence[Sample], most: int) -> Sequence[Sample]:
-    """At most so many of the samples, evenly spaced."""
-    if len(samples) <= most:
-        return samples
-    return Slice(samples, [number * len(samples) // most for number in range(most)])
-
-
-def shuffled(position: int, count: int, seed: int, stream: int) -> int:
-    """The index at a position of an endless order in which each of `count` comes once an epoch.
-
-    Args:
-        stream: keeps the orders of different trainings of one seed apart.
-    """
-    epoch, place = divmod(position, count)
-    return int(np.random.default_rng((seed, stream, epoch)).permutation(count)[place])
-
-
 @dataclass(frozen=True)
 class _Read:
+    """Reads a sample's image and ground truth in the process that calls it."""
+
     samples: Sequence[Sample]
 
     def __call__(self, index: int) -> Sample:
@@ -157,18 +97,20 @@ class _Read:
 
 @dataclass(frozen=True)
 class _Failure:
-    """A BenchError on its way from a worker: DataLoader would wrap it in the text of its traceback."""
+    """A BenchError on its way from a worker: DataLoader would wrap an error in the text of its traceback."""
 
-    kind: type[BenchError]
+    error_class: type[BenchError]
     args: tuple[Any, ...]
 
     def error(self) -> BenchError:
-        # Not through the constructor: a subclass may take other arguments than the message.
-        return self.kind.__new__(self.kind, *self.args)
+        # Without the constructor: a subclass may take other arguments than the message.
+        return self.error_class.__new__(self.error_class, *self.args)
 
 
 @dataclass(frozen=True)
 class _Guarded(Generic[Result]):
+    """A function as a dataset of torch, which returns a BenchError in place of raising it."""
+
     function: Callable[[int], Result]
 
     def __getitem__(self, index: int) -> Result | _Failure:

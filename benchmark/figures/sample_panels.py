@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.loading import Slice
+from ..data.selection import Slice
 from ..evaluation.by_task import make_evaluator
 from ..evaluation.evaluator import Evaluation, Evaluator
 from ..interfaces import VOID, DatasetInfo, Float32, Labels, Sample, Scores, Task, Truth

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from ..interfaces.errors import BenchError, UnknownNameError
 from ..plugins.registry import Registry
-from ..run.plan import find_segmenter
-from ..segmenters.mmsegmentation.network import read_blueprint
+from ..run.inputs import find_segmenter
+from ..segmenters.mmsegmentation.construction.blueprint import read_blueprint
+from ..segmenters.mmsegmentation.construction.network import build_network
 from .source import Part, Source, State
 
 
@@ -42,7 +43,7 @@ def of_mmsegmentation(name: str, registry: Registry, others: Iterable[str]) -> S
 
 def network_of_config(config: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
     """The network of an mmsegmentation config; the weights tell nothing that the config does not."""
-    return read_blueprint(config, classes).build()
+    return build_network(read_blueprint(config, classes))
 
 
 def _without_preprocessor(states: list[State], classes: int) -> list[State]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ..segmenters.mmsegmentation import published_keys
+from ..weights import published_names
 from .mmsegmentation_networks import network_of_config
 from .source import Part, Source, State
 
@@ -60,18 +60,18 @@ def _branch(widths: Sequence[int], classes: int, state: Mapping[str, Tensor]) ->
 _FCN8S = Part(
     partial(network_of_config, "fcn8s"),
     "--segmenter fcn8s --checkpoint {file}",
-    lambda key: (0, published_keys.fcn8s(key)),
+    lambda key: (0, published_names.fcn8s(key)),
 )
 _DEEPLAB = Part(
     partial(network_of_config, "deeplab"),
     "--segmenter deeplab --checkpoint {file}",
-    lambda key: (0, published_keys.deeplab(key)),
-    published_keys.pooled_first,
+    lambda key: (0, published_names.deeplab(key)),
+    published_names.pooled_first,
 )
 _PSPNET = Part(
     partial(network_of_config, "resnet50dilated_ppm"),
     "--segmenter pspnet --checkpoint {file}",
-    lambda key: (int(not key.startswith("backbone.")), published_keys.pspnet(key)),
+    lambda key: (int(not key.startswith("backbone.")), published_names.pspnet(key)),
 )
 
 
@@ -81,12 +81,12 @@ def _tcp(widths: Sequence[int]) -> Part:
 
 
 def _prepare_fcn8s(states: list[State], classes: int) -> list[State]:
-    return [published_keys.without_alias(states[0])]
+    return [published_names.without_alias(states[0])]
 
 
 def _prepare_pspnet(states: list[State], classes: int) -> list[State]:
-    encoder, decoder = map(published_keys.without_sums, states)
-    return [encoder, published_keys.narrowed(decoder, classes)]
+    encoder, decoder = map(published_names.without_sums, states)
+    return [encoder, published_names.narrowed(decoder, classes)]
 
 
 SOURCES: Mapping[str, Source] = {

@@ -1,7 +1,9 @@
 """`BenchError`, the errors that a user can mend. The command line shows them without a traceback."""
 
 import difflib
+import errno
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class BenchError(Exception):
@@ -51,3 +53,19 @@ class ExtraMissingError(AbsentError):
         super().__init__(
             f"{feature} needs the package '{module}', which is not installed: pip install 'segalarm[{extra}]'"
         )
+
+
+def disk_error(error: OSError, place: Path, alternative: str) -> BenchError:
+    """Turn an error of the file system into an error that says what to do.
+
+    Args:
+        error: The error of the file system.
+        place: The file or folder that could not be written.
+        alternative: How the user chooses another place, for example "name another --workspace".
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return BenchError(
+            f"the disk of {place} is full. What was finished is kept: free some space, or {alternative}, and "
+            "run the same command again"
+        )
+    return BenchError(f"cannot write below {place}: {error}. Make the place writable, or {alternative}")

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data.loading import Heap, Slice, load_batches, to_batch
+from ..data.freed_memory import Heap
+from ..data.loading import load_batches, to_batch
+from ..data.selection import Slice
 from ..interfaces import Needs, Pair, Pairs, Prediction, Sample, Segmenter
 from ..interfaces.errors import BenchError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data.folders import locate, variant_of
-from ..data.loading import evenly
+from ..data.selection import evenly
 from ..interfaces import Config, Dataset, Preset, Sample, Segmenter, Truth
 from ..interfaces.errors import AbsentError, BenchError, DataMissingError, UnknownNameError
 from ..plugins.registry import Entry, Registry
@@ -170,10 +170,10 @@ def find_segmenter(name: str, registry: Registry) -> tuple[Entry, dict[str, Any]
     """
     if name in registry.entries["segmenters"]:
         return registry.get("segmenters", name), {}
-    from ..segmenters.mmsegmentation.network import find
+    from ..segmenters.mmsegmentation.construction.config_files import find_config
 
     try:
-        config = find(name)
+        config = find_config(name)
     except BenchError as error:
         raise UnknownNameError("segmenter", name, registry.names("segmenters"), str(error)) from error
     own = Path(name).suffix == ".py"

@@ -6,7 +6,6 @@ killed run leaves either a whole artifact or none. Two runs on one workspace wai
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -19,10 +18,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..interfaces.errors import BenchError
+from ..interfaces.errors import BenchError, disk_error
 
 VERSION = 1
 MANIFEST = "artifact.json"
+OTHER_WORKSPACE = "name another --workspace"
 
 
 def canonical(facts: Mapping[str, Any]) -> str:
@@ -111,7 +111,7 @@ class Store:
                 final.parent.mkdir(parents=True, exist_ok=True)
                 made.rename(final)
             except OSError as error:
-                raise _disk_error(error, self.root) from error
+                raise disk_error(error, self.root, OTHER_WORKSPACE) from error
             shutil.rmtree(scratch)
         return final
 
@@ -170,18 +170,9 @@ def write_atomically(file: Path, text: str) -> None:
         temporary.replace(file)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise _disk_error(error, file) from error
+        raise disk_error(error, file, OTHER_WORKSPACE) from error
 
 
 def _checksum(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _disk_error(error: OSError, place: Path) -> BenchError:
-    if error.errno == errno.ENOSPC:
-        return BenchError(
-            f"the disk of {place} is full. What was finished is kept: free some space, or name another "
-            "--workspace, and run the same command again"
-        )
-    return BenchError(f"cannot write below {place}: {error}")

@@ -1,1 +1,1 @@
-"""Weights of networks as files: checkpoints, and pretrained weights on this machine."""
+"""Weights of networks: checkpoint files, pretrained weights, and the names that published files use."""

@@ -19,7 +19,7 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ...benchmark.data.loading import shuffled
+from ...benchmark.data.selection import shuffled
 from ...benchmark.interfaces import (
     VOID,
     Config,
@@ -37,8 +37,8 @@ from ...benchmark.interfaces import (
 )
 from ...benchmark.interfaces.errors import BenchError
 from ...benchmark.metrics import per_class_quality
-from ...benchmark.segmenters.encoders import IMAGENET_MEAN, IMAGENET_STD
-from ...benchmark.training.loop import Objective, poly, seed_everything, train
+from ...benchmark.segmenters.imagenet_encoders import IMAGENET_MEAN, IMAGENET_STD
+from ...benchmark.training import Objective, poly, seed_everything, train
 from ...benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
 from ...benchmark.weights.pretrained import LITE0, RESNET18, find_weights
 from ..building_blocks.dimensions import (

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...benchmark.interfaces.errors import BenchError
-from ...benchmark.segmenters.encoders import lite0_encoder
+from ...benchmark.segmenters.imagenet_encoders import lite0_encoder
 from ...benchmark.weights.checkpoints import load_strict, read_checkpoint
 from ...benchmark.weights.pretrained import LITE0, RESNET18, find_weights
 from ..building_blocks.dimensions import BATCH_NORM, CONVOLUTION

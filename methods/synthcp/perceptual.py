@@ -7,7 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...benchmark.interfaces.errors import BenchError
-from ...benchmark.segmenters.encoders import IMAGENET_MEAN, IMAGENET_STD, lite0_encoder, vgg19_features
+from ...benchmark.segmenters.imagenet_encoders import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    lite0_encoder,
+    vgg19_features,
+)
 from ...benchmark.weights.pretrained import LITE0, VGG19
 
 VGG_TAPS = (1, 6, 11, 20, 29)

@@ -23,7 +23,7 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ...benchmark.data.loading import shuffled
+from ...benchmark.data.selection import shuffled
 from ...benchmark.interfaces import (
     VOID,
     Config,
@@ -38,7 +38,7 @@ from ...benchmark.interfaces import (
 )
 from ...benchmark.interfaces.errors import BenchError
 from ...benchmark.segmenters.volumetric.patches import Patches, Sampling
-from ...benchmark.training.loop import Objective, Schedule, constant, seed_everything, train
+from ...benchmark.training import Objective, Schedule, constant, seed_everything, train
 from ...benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
 from ...benchmark.weights.pretrained import LITE0, VGG19, find_weights
 from ..building_blocks.dimensions import CHANNELS_LAST, Size, nearest, resized

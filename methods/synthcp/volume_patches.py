@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ...benchmark.data.loading import evenly
+from ...benchmark.data.selection import evenly
 from ...benchmark.interfaces import VOID, Float32, Labels, Sample
-from ...benchmark.segmenters.volumetric.patches import Patches, sliding_window
+from ...benchmark.segmenters.volumetric.patches import Patches
+from ...benchmark.segmenters.volumetric.sliding_window import sliding_window
 from ..building_blocks.dimensions import Size
 
 OVERLAP = 0.25

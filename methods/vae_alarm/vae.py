@@ -20,10 +20,10 @@ from pydantic import Field
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ...benchmark.data.loading import shuffled
+from ...benchmark.data.selection import shuffled
 from ...benchmark.interfaces import VOID, Config, Context, DatasetInfo, Labels, Preset, Sample
 from ...benchmark.interfaces.errors import BenchError
-from ...benchmark.training.loop import Objective, poly, seed_everything, train
+from ...benchmark.training import Objective, poly, seed_everything, train
 from ...benchmark.weights.checkpoints import save_weights
 from ..building_blocks.dimensions import CONVOLUTION, Size
 from ..building_blocks.label_maps import around, one_hot, resized

@@ -3,7 +3,8 @@
 import pytest
 import torch
 from click.testing import CliRunner
-from segalarm.benchmark.segmenters.mmsegmentation.network import read_blueprint
+from segalarm.benchmark.segmenters.mmsegmentation.construction.blueprint import read_blueprint
+from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
 from segalarm.benchmark.storage.record import read_records
 from segalarm.cli import main
 from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
@@ -22,7 +23,7 @@ def workspace(tmp_path, monkeypatch):
 
 
 def test_an_imported_segmenter_is_taken_by_its_name_and_trains_nothing(workspace, tmp_path, monkeypatch):
-    torch.save(read_blueprint("lite0", 13).build().state_dict(), tmp_path / "theirs.pth")
+    torch.save(build_network(read_blueprint("lite0", 13)).state_dict(), tmp_path / "theirs.pth")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lite0").mkdir()  # a folder of that name is no checkpoint
     made = bench("import-checkpoint", "lite0", tmp_path / "theirs.pth")

@@ -8,8 +8,9 @@ from segalarm.benchmark.foreign_checkpoints.conversion import convert
 from segalarm.benchmark.foreign_checkpoints.reference_networks import SOURCES
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
 from segalarm.benchmark.plugins.registry import load_registry
-from segalarm.benchmark.segmenters.mmsegmentation.inference import Runner
-from segalarm.benchmark.segmenters.mmsegmentation.network import read_blueprint
+from segalarm.benchmark.segmenters.mmsegmentation.construction.blueprint import read_blueprint
+from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
+from segalarm.benchmark.segmenters.mmsegmentation.inference import Inference
 from segalarm.benchmark.segmenters.mmsegmentation.paper_networks import DeepLab, FCN8s, PSPNet
 from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
 from segalarm.methods.synthcp.spade import Generator
@@ -54,9 +55,9 @@ class Identity(torch.nn.Module):
 
 
 def runner(kind, state, classes):
-    network = read_blueprint(kind.architecture["config"], classes).build()
+    network = build_network(read_blueprint(kind.architecture["config"], classes))
     network.load_state_dict(state)
-    return Runner(network.eval(), Identity(), classes, 1, False, kind.decoder)
+    return Inference(network.eval(), Identity(), classes, 1, False, kind.decoder)
 
 
 @needs_reference
@@ -215,7 +216,7 @@ def test_pspnets_150_outputs_are_cut_to_the_classes_and_others_refused(tmp_path)
 
 def test_a_network_of_mmsegmentation_is_imported_by_its_config(tmp_path):
     config = "ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes-1024x1024"
-    state = read_blueprint(config, 7).build().state_dict()
+    state = build_network(read_blueprint(config, 7)).state_dict()
     torch.save({"state_dict": {**state, "data_preprocessor.mean": torch.zeros(3)}}, tmp_path / "d.pth")
     out = tmp_path / "d.safetensors"
     ((_, option),) = convert(config, [tmp_path / "d.pth"], None, out, load_registry())

@@ -16,15 +16,16 @@ from segalarm.benchmark.interfaces import (
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.run.configure import configure
 from segalarm.benchmark.segmenters.mmsegmentation.adapter import MMSegmenter
-from segalarm.benchmark.segmenters.mmsegmentation.inference import Runner
-from segalarm.benchmark.segmenters.mmsegmentation.network import find
+from segalarm.benchmark.segmenters.mmsegmentation.construction.config_files import find_config
+from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
+from segalarm.benchmark.segmenters.mmsegmentation.inference import Inference
 from segalarm.benchmark.segmenters.mmsegmentation.small_networks import (
     DDRNet,
     DeepLabV3Plus,
     Lite0,
     SegFormer,
 )
-from segalarm.benchmark.segmenters.stochastic import stable_seed
+from segalarm.benchmark.segmenters.stochastic_passes import stable_seed
 from segalarm.tests.support.contexts import bare_context
 
 PIDNET = {"config": "pidnet-s_2xb6-120k_1024x1024-cityscapes"}
@@ -141,7 +142,7 @@ def test_sizes_that_the_divisor_does_not_divide_are_cut_back(ddrnet):
 def test_decoder_features_are_the_input_of_the_classifier(ddrnet, images):
     needs = Needs(logits=True, features=frozenset({Features(), Features("backbone.stem")}))
     prediction = ddrnet.predict(images, ["a", "b"], needs, 0)[1]
-    head = ddrnet._runner.network.decode_head
+    head = ddrnet._inference.network.decode_head
     with torch.no_grad():
         logits = head.conv_seg(prediction.features[Features()][None])
     rebuilt = F.interpolate(logits, (64, 96), mode="bilinear", align_corners=False)[0]
@@ -206,7 +207,7 @@ def test_monte_carlo_does_not_depend_on_batching_or_on_the_global_generator(ddrn
 
 def test_monte_carlo_equals_passes_through_the_whole_network(ddrnet, images):
     found = ddrnet.predict(images[:1], ["a"], MONTE_CARLO, 7)[0].monte_carlo
-    network, normalise = ddrnet._runner.network, ddrnet._runner.normalise
+    network, normalise = ddrnet._inference.network, ddrnet._inference.normalise
     with torch.no_grad(), torch.random.fork_rng():
         torch.manual_seed(stable_seed(7, "a"))
         network.decode_head.dropout.train()
@@ -259,14 +260,14 @@ def test_asking_for_facts_draws_no_random_number():
 
 
 def test_every_head_gets_the_classes():
-    network = make(DeepLabV3Plus)._blueprint().build()
+    network = build_network(make(DeepLabV3Plus)._blueprint())
     assert network.decode_head.conv_seg.out_channels == 3
     assert network.auxiliary_head.conv_seg.out_channels == 3
 
 
 def test_an_unknown_config_gives_the_nearest():
     with pytest.raises(BenchError, match="Did you mean ddrnet_23-slim"):
-        find("ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes")
+        find_config("ddrnet_23-slim_in1k-pre_2xb6-120k_cityscapes")
 
 
 @pytest.mark.parametrize(
@@ -294,7 +295,7 @@ def test_a_config_that_calls_a_compiled_operator_fails_at_once(tmp_path):
 
 
 def test_a_published_checkpoint_is_read_and_another_number_of_classes_named(ddrnet, tmp_path):
-    state = ddrnet._runner.network.state_dict()
+    state = ddrnet._inference.network.state_dict()
     torch.save({"state_dict": state, "meta": {"iter": 3}}, tmp_path / "good.pth")
     make().load_checkpoint(tmp_path / "good.pth", "cpu")
     wider = {
@@ -307,7 +308,7 @@ def test_a_published_checkpoint_is_read_and_another_number_of_classes_named(ddrn
 
 
 def test_training_starts_from_a_pretrained_backbone_and_records_it(ddrnet, tmp_path):
-    backbone = ddrnet._runner.network.backbone.state_dict()
+    backbone = ddrnet._inference.network.backbone.state_dict()
     torch.save(backbone, tmp_path / "backbone.pth")
     where = context(tmp_path / "work")
     make(steps=1, pretrained=str(tmp_path / "backbone.pth")).fit(scenes(), where)
@@ -335,10 +336,10 @@ def test_every_preset_is_a_valid_configuration(kind, preset):
 
 def test_passes_repeat_only_what_dropout_reaches(ddrnet, images, monkeypatch):
     calls = []
-    whole = type(ddrnet._runner.network).extract_feat
+    whole = type(ddrnet._inference.network).extract_feat
     monkeypatch.setattr(
-        type(ddrnet._runner.network), "extract_feat", lambda self, x: calls.append(1) or whole(self, x)
+        type(ddrnet._inference.network), "extract_feat", lambda self, x: calls.append(1) or whole(self, x)
     )
     ddrnet.predict(images[:1], ["a"], Needs(monte_carlo=frozenset({20})), 0)
     assert len(calls) == 2
-    assert isinstance(ddrnet._runner, Runner)
+    assert isinstance(ddrnet._inference, Inference)

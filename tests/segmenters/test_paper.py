@@ -8,7 +8,9 @@ from PIL import Image
 from segalarm.benchmark.interfaces import VOID, Features, Needs, Preset, Protocol, Sample, Truth
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.run.configure import configure
-from segalarm.benchmark.segmenters.mmsegmentation.network import files_of
+from segalarm.benchmark.segmenters.mmsegmentation.construction.config_files import with_bases
+from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
+from segalarm.benchmark.segmenters.mmsegmentation.multi_scale import scaled
 from segalarm.benchmark.segmenters.mmsegmentation.paper_networks import (
     DeepLab,
     DeepLabV2,
@@ -16,7 +18,6 @@ from segalarm.benchmark.segmenters.mmsegmentation.paper_networks import (
     PSPNet,
     PSPNet101,
 )
-from segalarm.benchmark.segmenters.scales import scaled
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
 from segalarm.tests.support.contexts import bare_context
@@ -66,7 +67,7 @@ def test_it_trains_and_gives_what_every_alarm_needs(tmp_path, kind):
     assert len(found.branch) == len(kind.branch)
     assert not torch.equal(found.monte_carlo[2].logits, found.logits)
     if kind not in (PSPNet, PSPNet101, FCN8s, DeepLabV2):
-        rebuilt = segmenter._network.decode_head.conv_seg(found.features[wanted][None])
+        rebuilt = segmenter._ready.network.decode_head.conv_seg(found.features[wanted][None])
         rebuilt = F.interpolate(rebuilt, SIZE, mode="bilinear", align_corners=True)[0]
         torch.testing.assert_close(rebuilt, found.logits, atol=1e-3, rtol=1e-3)
     elif kind in (PSPNet, PSPNet101):
@@ -89,7 +90,7 @@ def test_a_small_run_takes_imagenet_weights_where_they_are(no_cache):
 
 
 def test_fcn8s_starts_from_all_of_vgg16_but_its_last_layer():
-    network = make(FCN8s)._blueprint().build().state_dict()
+    network = build_network(make(FCN8s)._blueprint()).state_dict()
     published = {
         "features.0.weight": torch.rand(64, 3, 3, 3),
         "classifier.0.weight": torch.rand(4096, 512 * 49),
@@ -104,7 +105,7 @@ def test_fcn8s_starts_from_all_of_vgg16_but_its_last_layer():
 
 
 def test_a_published_stem_of_three_convolutions_is_found():
-    network = make(PSPNet)._blueprint().build().state_dict()
+    network = build_network(make(PSPNet)._blueprint()).state_dict()
     published = {"conv1.weight": torch.rand(64, 3, 3, 3), "bn3.bias": torch.rand(128)}
     found = make(PSPNet).pretrained_state(published)
     fitting = {key for key in network if key in found and found[key].shape == network[key].shape}
@@ -113,13 +114,13 @@ def test_a_published_stem_of_three_convolutions_is_found():
 
 @pytest.mark.parametrize("kind", [DeepLab, DeepLabV2])
 def test_a_backbone_whose_norms_do_not_learn_is_not_switched_off(kind):
-    network = make(kind)._blueprint().build()
+    network = build_network(make(kind)._blueprint())
     assert float(network.backbone.layer3[4].bn3.weight.min()) == 1
     assert not network.backbone.layer3[4].bn3.weight.requires_grad
 
 
 def test_deeplabs_own_initial_weights_have_one_more_part_in_their_names():
-    network = make(DeepLab)._blueprint().build().state_dict()
+    network = build_network(make(DeepLab)._blueprint()).state_dict()
     found = make(DeepLab).pretrained_state({"Scale.layer1.0.conv1.weight": torch.rand(64, 64, 1, 1)})
     key = "backbone.layer1.0.conv1.weight"
     assert found[key].shape == network[key].shape
@@ -136,7 +137,7 @@ def test_an_image_is_scaled_as_pil_scales_it():
 def test_a_change_to_a_config_or_its_base_makes_weights_stale(tmp_path):
     (tmp_path / "base.py").write_text("model = dict(a=1)")
     (tmp_path / "own.py").write_text('_base_ = ["base.py"]\nmodel = dict(b=2)')
-    assert files_of(tmp_path / "own.py") == [tmp_path / "own.py", tmp_path / "base.py"]
+    assert with_bases(tmp_path / "own.py") == [tmp_path / "own.py", tmp_path / "base.py"]
     assert [file.stem for file in make(DeepLabV2).sources()] == ["deeplab_v2", "deeplab"]
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from segalarm.benchmark.interfaces import Context
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.training.loop import Objective, poly, train
+from segalarm.benchmark.training import Objective, poly, train
 from torch import nn
 
 

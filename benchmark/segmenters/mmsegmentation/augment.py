@@ -1,4 +1,4 @@
-"""Random scale, crop, flip and colour of a training image, a function of the generator alone."""
+"""Augments a training image and its labels: random scale, crop, flip and colours."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from numpy.random import Generator
 from ...interfaces import VOID, Config, Float32, Labels
 
 GREY = 0.45
-"""Pads the image: about the mean of photographs."""
+"""Value around an image that is smaller than the crop: about the mean of photographs."""
 
 
 class Augment(Config):
-    """What is varied.
+    """Which random changes are made to a training image.
 
     Attributes:
-        scale: range of the factor on the image's size.
-        flip: probability of a left-right flip.
-        jitter: strength of the changes of brightness, contrast and saturation; 0 for none.
+        scale: Smallest and largest factor on the image's size.
+        flip: Probability of a left-right flip.
+        jitter: Strength of the changes of brightness, contrast and saturation; 0 for no change.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -32,7 +32,7 @@ class Augment(Config):
 
 @dataclass(frozen=True)
 class _Window:
-    """The part of the image that is cut out, in its own pixels, and the size that it gets."""
+    """The part of the image that is cut out, in the image's own pixels, and the size it is resized to."""
 
     top: int
     left: int
@@ -44,14 +44,17 @@ class _Window:
 def augment(
     image: Float32, label: Labels, crop: tuple[int, int], how: Augment, generator: Generator
 ) -> tuple[Float32, Labels]:
-    """A crop of a varied image, padded with grey and with `VOID` where the image ends.
+    """Change an image at random and cut out a crop, padded with grey and `VOID` where the image ends.
 
     Args:
-        image: float32 (3, H, W) in [0, 1].
+        image: float32 (3, H, W), RGB in [0, 1].
         label: int64 (H, W).
-        crop: height and width of the result.
-        how: what is varied.
-        generator: decides.
+        crop: Height and width of the crop.
+        how: Which changes are made.
+        generator: Source of all randomness: equal generators give equal results.
+
+    Returns:
+        The image, float32 (3, *crop) in [0, 1], and the label, int64 (*crop).
     """
     window = _window(label.shape, crop, generator.uniform(*how.scale), generator)
     rows = slice(window.top, window.top + window.height)
@@ -74,23 +77,28 @@ def augment(
 
 
 def _window(shape: tuple[int, ...], crop: tuple[int, int], scale: float, generator: Generator) -> _Window:
-    """Cut first and resize then: the same crop as the other way round, without resizing what is cut away."""
+    """Draw the place of the crop.
+
+    The crop is cut out before it is resized: the result is the same as the other way round, but the rest of
+    the image need not be resized.
+    """
     extents, starts, sizes = [], [], []
-    for length, wanted in zip(shape, crop, strict=True):
-        extent = max(1, min(length, round(wanted / scale)))
+    for length, crop_length in zip(shape, crop, strict=True):
+        extent = max(1, min(length, round(crop_length / scale)))
         extents.append(extent)
-        sizes.append(min(wanted, max(1, round(extent * scale))))
+        sizes.append(min(crop_length, max(1, round(extent * scale))))
         starts.append(int(generator.integers(0, length - extent + 1)))
     return _Window(starts[0], starts[1], extents[0], extents[1], (sizes[0], sizes[1]))
 
 
 def _resize(array: npt.NDArray[Any], size: tuple[int, int], method: int) -> npt.NDArray[Any]:
-    # cv2's stubs forget the element type.
+    # The annotation restores the element type, which cv2's stubs forget.
     resized: npt.NDArray[Any] = cv2.resize(array, size, interpolation=method)
     return resized
 
 
 def _jitter(pixels: Float32, strength: float, generator: Generator) -> Float32:
+    """Change saturation, contrast and brightness of an image (H, W, 3)."""
     brightness, contrast, saturation = generator.uniform(-1, 1, 3) * strength
     if strength == 0:
         return pixels

@@ -1,4 +1,4 @@
-"""Training batches of a segmenter, each a function of its number alone."""
+"""Makes a segmenter's training batches of random crops, and class weights from the training labels."""
 
 from __future__ import annotations
 
@@ -9,20 +9,28 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from ...data.loading import shuffled
+from ...data.selection import shuffled
 from ...interfaces import VOID, Float32, Labels, Sample
 from ...interfaces.errors import BenchError
 from .augment import Augment, augment
 
 COUNTED = 400
-"""Label maps that class frequencies are counted on."""
+"""Largest number of label maps on which the frequencies of the classes are counted."""
 
 
 @dataclass(frozen=True)
 class Crops:
-    """`crops(n)` gives the n-th batch: images (B, 3, *crop) and labels (B, *crop).
+    """Makes training batches: `crops(n)` is the n-th batch and depends on n alone.
 
-    Every image is used once an epoch, in an order that the seed and the epoch decide.
+    Every epoch uses every image once, in an order that the seed and the number of the epoch decide.
+
+    Attributes:
+        samples: The training images.
+        classes: Number of classes.
+        batch_size: Images in a batch.
+        crop: Height and width of a crop.
+        augment: Which random changes are made.
+        seed: The run's seed.
     """
 
     samples: Sequence[Sample]
@@ -33,13 +41,17 @@ class Crops:
     seed: int
 
     def __call__(self, number: int) -> tuple[Float32, Labels]:
-        """The batch of this number."""
-        # The one thread of a worker: OpenCV's own would fight with the training for the cores.
-        cv2.setNumThreads(0)
-        cut = [self._cut(number * self.batch_size + slot) for slot in range(self.batch_size)]
-        return np.stack([image for image, _ in cut]), np.stack([label for _, label in cut])
+        """Make a batch: images float32 (B, 3, *crop) and labels int64 (B, *crop).
 
-    def _cut(self, position: int) -> tuple[Float32, Labels]:
+        Raises:
+            BenchError: A label is neither a class nor void; the message names the sample.
+        """
+        # OpenCV works in the worker's one thread: threads of its own would compete with the training.
+        cv2.setNumThreads(0)
+        crops = [self._crop(number * self.batch_size + slot) for slot in range(self.batch_size)]
+        return np.stack([image for image, _ in crops]), np.stack([label for _, label in crops])
+
+    def _crop(self, position: int) -> tuple[Float32, Labels]:
         sample = self.samples[shuffled(position, len(self.samples), self.seed, 0)]
         image, label = sample.image, sample.truth.label
         check_labels(sample.key, label, self.classes)
@@ -48,10 +60,10 @@ class Crops:
 
 
 def check_labels(key: str, label: Labels, classes: int) -> None:
-    """Every label is a class or void.
+    """Check that every label is a class or void.
 
     Raises:
-        BenchError: naming the sample and the value.
+        BenchError: A label is neither; the message names the sample and the label.
     """
     wrong = label[(label != VOID) & ((label < 0) | (label >= classes))]
     if wrong.size:
@@ -59,9 +71,19 @@ def check_labels(key: str, label: Labels, classes: int) -> None:
 
 
 def balanced_weights(samples: Sequence[Sample], classes: int, c: float = 1.02) -> list[float]:
-    """1 / log(c + share of the pixels) (Paszke et al., ENet, 2016), scaled to a mean of 1 over the pixels.
+    """Compute class weights that are larger for rare classes (Paszke et al., "ENet", 2016, Sec. 5.2).
 
-    A class without a pixel gets 0. Counted on at most `COUNTED` samples, evenly spread.
+    A class with the share p of the labelled pixels has the weight 1 / log(c + p), and 0 where p is 0. The
+    weights are scaled so that their mean over the labelled pixels is 1. The shares are counted on at most
+    `COUNTED` evenly spaced samples.
+
+    Args:
+        samples: The training samples.
+        classes: Number of classes.
+        c: Constant above 1; the larger c is, the less rare classes gain.
+
+    Raises:
+        BenchError: A label is neither a class nor void; the message names the sample.
     """
     count: npt.NDArray[np.int64] = np.zeros(VOID + 1, np.int64)
     for index in np.unique(np.linspace(0, len(samples) - 1, min(len(samples), COUNTED)).astype(int)):

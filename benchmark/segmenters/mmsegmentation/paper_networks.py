@@ -15,30 +15,37 @@ from .adapter import MMSegmenter
 
 
 class PaperSegmenter(MMSegmenter):
-    """A segmenter that its authors train from ImageNet weights.
+    """A segmenter whose authors start its training from ImageNet weights.
 
-    The preset `full` needs those; `small` goes without where they are not on this machine, and the record
-    says so; `smoke` always does.
+    The preset `full` needs the ImageNet weights. The preset `small` uses them if they are on this machine;
+    the record says whether they were used. The preset `smoke` starts from random weights.
     """
 
     imagenet: ClassVar[str]
-    """Name of the weights, see `find_weights`."""
+    """Name of the ImageNet weights, as `find_weights` knows them."""
     small_steps: ClassVar[int] = 300
     mini_steps: ClassVar[int] = 100
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """Schedules: the published one, tens of minutes to hours on two cores, seconds."""
+        """The preset's hyper-parameters.
+
+        `full` has the published schedule, `small` takes tens of minutes to hours on two CPU cores, `smoke`
+        takes seconds.
+        """
         chosen = super().defaults(preset, protocol, dataset)
         if preset is Preset.SMOKE:
             chosen |= cls.reduced
-        if preset is Preset.FULL or (preset is Preset.SMALL and _at_hand(cls.imagenet)):
+        if preset is Preset.FULL or (preset is Preset.SMALL and _on_this_machine(cls.imagenet)):
             chosen["pretrained"] = cls.imagenet
         return chosen
 
 
 class FCN8s(PaperSegmenter):
-    """FCN-8s on VGG-16, at 256 x 512 from its ImageNet weights, the classifier's included."""
+    """FCN-8s on VGG-16, trained at 256 x 512.
+
+    Training starts from VGG-16's ImageNet weights, including those of its first two fully connected layers.
+    """
 
     name: ClassVar[str] = "fcn8s"
     imagenet: ClassVar[str] = "vgg16"
@@ -49,19 +56,21 @@ class FCN8s(PaperSegmenter):
         "power": 0.0,
         "augment": {"scale": (1.0, 1.0), "jitter": 0.0},
     }
-    reduced: ClassVar[Mapping[str, Any]] = {"learning_rate": 1e-4}  # no norm layers: more diverges
+    reduced: ClassVar[Mapping[str, Any]] = {
+        "learning_rate": 1e-4
+    }  # without norm layers, a larger rate diverges
     architecture: ClassVar[Mapping[str, Any]] = {"config": "fcn8s"}
     decoder: ClassVar[str] = "decode_head.conv_seg"
     branch: ClassVar[tuple[str, ...]] = ("backbone.features.16", "backbone.features.23", "decoder")
 
     def pretrained_state(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Also VGG-16's first two fully connected layers, as convolutions."""
+        """Add VGG-16's first two fully connected layers, reshaped to convolutions."""
         state = super().pretrained_state(published)
         for name, layer, shape in (("fc6", 0, (-1, 512, 7, 7)), ("fc7", 3, (4096, 4096, 1, 1))):
-            for kind in ("weight", "bias"):
-                value = published.get(f"classifier.{layer}.{kind}")
+            for part in ("weight", "bias"):
+                value = published.get(f"classifier.{layer}.{part}")
                 if value is not None:
-                    state[f"decode_head.{name}.{kind}"] = value.view(shape) if kind == "weight" else value
+                    state[f"decode_head.{name}.{part}"] = value.view(shape) if part == "weight" else value
         return state
 
 
@@ -75,7 +84,10 @@ _RESNET101: dict[str, Any] = {
 
 
 class DeepLab(PaperSegmenter):
-    """What SynthCP's published code calls DeepLab: ResNet-101 with five branches of atrous pooling."""
+    """The network that SynthCP's published code calls DeepLab.
+
+    A ResNet-101 is followed by atrous spatial pyramid pooling with five branches.
+    """
 
     name: ClassVar[str] = "deeplab"
     imagenet: ClassVar[str] = "resnet101"
@@ -83,22 +95,23 @@ class DeepLab(PaperSegmenter):
     architecture: ClassVar[Mapping[str, Any]] = {"config": "deeplab"}
 
     def pretrained_state(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Also of a file whose names begin with one more part, as DeepLab's own initial weights have them."""
+        """Accept also a file whose names begin with one more part, as DeepLab's own initial weights do."""
         inner = {key.partition(".")[2]: value for key, value in published.items() if "." in key}
         return super().pretrained_state(inner) | super().pretrained_state(published)
 
 
 class DeepLabV2(DeepLab):
-    """DeepLab-v2 of SynthCP's text: the sum of four dilated classifiers on ResNet-101."""
+    """DeepLab-v2, which SynthCP's text names: the sum of four dilated classifiers on ResNet-101."""
 
     name: ClassVar[str] = "deeplab-v2"
     architecture: ClassVar[Mapping[str, Any]] = {"config": "deeplab_v2"}
 
 
 class PSPNet(PaperSegmenter):
-    """StreetHazards' segmenter: PSPNet on a dilated ResNet-50, tested at five scales.
+    """The published segmenter of StreetHazards: PSPNet on a dilated ResNet-50, tested at five scales.
 
-    Its "decoder" features are the concatenation of the pyramid, which Eq. 9 compares.
+    The features of the layer "decoder" are the concatenated maps of the pyramid pooling, which Eq. 9 of
+    SynthCP compares.
     """
 
     name: ClassVar[str] = "pspnet"
@@ -119,7 +132,7 @@ class PSPNet(PaperSegmenter):
 
 
 class PSPNet101(PSPNet):
-    """The same on a dilated ResNet-101, as SynthCP's text has it."""
+    """PSPNet on a dilated ResNet-101, which SynthCP's text names."""
 
     name: ClassVar[str] = "pspnet-resnet101"
     imagenet: ClassVar[str] = "resnet101-deep-stem"
@@ -127,7 +140,7 @@ class PSPNet101(PSPNet):
 
 
 class C1ResNet50(PSPNet):
-    """One convolution in place of the pyramid."""
+    """PSPNet with one convolution in place of the pyramid pooling, on a dilated ResNet-50."""
 
     name: ClassVar[str] = "c1-resnet50"
     architecture: ClassVar[Mapping[str, Any]] = {"config": "resnet50dilated_c1"}
@@ -135,14 +148,14 @@ class C1ResNet50(PSPNet):
 
 
 class C1ResNet101(PSPNet101):
-    """The same on a dilated ResNet-101."""
+    """PSPNet with one convolution in place of the pyramid pooling, on a dilated ResNet-101."""
 
     name: ClassVar[str] = "c1-resnet101"
     architecture: ClassVar[Mapping[str, Any]] = {"config": "resnet101dilated_c1"}
     decoder: ClassVar[str] = ""
 
 
-def _at_hand(weights: str) -> bool:
+def _on_this_machine(weights: str) -> bool:
     try:
         find_weights(weights)
     except BenchError:

@@ -1,4 +1,4 @@
-"""Networks of mmsegmentation that train on two CPU cores."""
+"""Segmenters of mmsegmentation that are small enough to train on two CPU cores."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from .adapter import MMSegmenter
 
 
 class DDRNet(MMSegmenter):
-    """DDRNet-23-slim (Hong et al., 2021), with dropout before its classifier, which the config lacks."""
+    """DDRNet-23-slim (Hong et al., 2021). Dropout is added before the classifier: the config has none."""
 
     name: ClassVar[str] = "ddrnet"
     full: ClassVar[Mapping[str, Any]] = {"steps": 120_000, "batch_size": 12}
@@ -21,7 +21,7 @@ class DDRNet(MMSegmenter):
 
 
 class SegFormer(MMSegmenter):
-    """SegFormer (Xie et al., 2021) with MiT-B0."""
+    """SegFormer (Xie et al., 2021) with the encoder MiT-B0."""
 
     name: ClassVar[str] = "segformer"
     full: ClassVar[Mapping[str, Any]] = {

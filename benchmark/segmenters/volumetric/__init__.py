@@ -1,1 +1,1 @@
-"""Segmenters of volumes."""
+"""Segmenters of volumes: they train on patches, and predict with a window that slides over the volume."""

@@ -1,4 +1,4 @@
-"""AH-Net (Liu et al., MICCAI 2018), the segmenter of Table 2, as MONAI has it."""
+"""AH-Net (Liu et al., MICCAI 2018), the segmenter of the paper's Table 2, in MONAI's implementation."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ except ImportError as error:
 
 _SMOKE = {"patch": (32, 128, 128), "steps": 1, "batch_size": 1, "per_volume": 1}
 _SMALL = {"patch": (32, 128, 128), "steps": 300, "batch_size": 1, "per_volume": 1}
-"""Hours on two cores: 38 million parameters."""
+"""Preset `small`: hours on two CPU cores, for the network has 38 million parameters."""
 
 
 class AHNet(MonaiAHNet):  # type: ignore[misc]
-    """(B, C, D, H, W) to logits (B, L, D, H, W); its last axis, of thick slices, is our first.
+    """The network: (B, C, D, H, W) to logits (B, L, D, H, W).
 
-    Trained from scratch: the published one starts from a ResNet-50 of ImageNet. Dropout, which it lacks,
-    stands before the last convolution, so that the names of the weights remain MONAI's.
+    MONAI's network expects the axis of thick slices last, where this project has it first (D). Training
+    starts from random weights; the published network starts from a ResNet-50 trained on ImageNet. Dropout,
+    which the published network lacks, is inserted before the last convolution, so that the names of the
+    weights remain MONAI's.
     """
 
     final: nn.Module
@@ -40,33 +42,33 @@ class AHNet(MonaiAHNet):  # type: ignore[misc]
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
+        """Compute the logits."""
         logits: Tensor = super().forward(images.permute(0, 1, 3, 4, 2))
         return logits.permute(0, 1, 4, 2, 3)
 
 
 class AHNetSegmenter(VolumeSegmenter):
-    """AH-Net as a segmenter."""
+    """Segments volumes with AH-Net."""
 
     name: ClassVar[str] = "ah-net"
     classifier: ClassVar[str] = "final"
 
     @property
     def divisor(self) -> Size:
-        """The least that its strides and pyramid take."""
+        """The smallest patch that the network's strides and pyramid accept."""
         return 32, 128, 128
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """No schedule is published; `full` is for a GPU."""
+        """The preset's hyper-parameters: `full` is for a GPU. No schedule is published."""
         if preset is Preset.FULL:
             return {}
         return dict(_SMOKE if preset is Preset.SMOKE else _SMALL)
 
     def build(self) -> nn.Module:
-        """The network with fresh weights."""
+        """Build the network with fresh weights."""
         return AHNet(self.dataset.channels, len(self.dataset.classes), self.settings.dropout)
 
     def as_spatial(self, features: Tensor) -> Tensor:
-        """AH-Net computes in the order (H, W, D), at half of the height and width."""
+        """Bring features from AH-Net's order (H, W, D), at half of height and width, into ours."""
         return features.permute(0, 1, 4, 2, 3)

@@ -1,48 +1,31 @@
-"""Patches of volumes: training batches, each a function of its number alone, and a window that slides."""
+"""Cuts training batches of patches out of volumes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
-from ...data.loading import shuffled
+from ...data.selection import shuffled
 from ...interfaces import VOID, Config, Float32, Labels, Sample
-from ...interfaces.errors import BenchError, ExtraMissingError
+from ...interfaces.errors import BenchError
 
 Size = tuple[int, int, int]
+"""Depth, height and width in voxels."""
 PADDING = 0.0
-"""Of the image where a patch is larger than the volume: the lower end of CT's window, the mean of MR."""
-
-
-def sliding_window(what: str) -> Callable[..., Any]:
-    """MONAI's inference by a window that slides over a volume.
-
-    Args:
-        what: it is for, as errors name it.
-
-    Raises:
-        ExtraMissingError: MONAI is not installed.
-    """
-    try:
-        from monai.inferers import sliding_window_inference
-    except ImportError as error:
-        raise ExtraMissingError(what, "medical", "monai") from error
-    found: Callable[..., Any] = sliding_window_inference
-    return found
+"""Value around a volume that is smaller than a patch: the lower end of CT's window, the mean of MR."""
 
 
 class Sampling(Config):
-    """Which patches are cut, and how they are varied.
+    """How patches are placed and varied.
 
     Attributes:
-        structures: part of the patches that are centred on a voxel of a structure, each structure of the
-            volume as likely as any other; the others lie anywhere.
-        flip: probability of a left-right flip.
-        jitter: largest change of the image's scale, and of its offset.
+        structures: Share of the patches that are centred on a voxel of a structure, where every structure of
+            the volume is equally likely. The other patches lie anywhere.
+        flip: Probability of a left-right flip.
+        jitter: Largest random change of the image's scale, and of its offset.
     """
 
     structures: float = 0.7
@@ -52,13 +35,18 @@ class Sampling(Config):
 
 @dataclass(frozen=True)
 class Patches:
-    """`patches(n)` gives the n-th batch: images (B, C, *size) and labels (B, *size).
+    """Makes training batches: `patches(n)` is the n-th batch and depends on n alone.
 
-    Every volume is read once an epoch, in an order that the seed and the epoch decide.
+    Every epoch reads every volume once, in an order that the seed and the number of the epoch decide.
 
     Attributes:
-        classes: number of classes; 0 is the background.
-        per_volume: patches that are cut from a volume each time that it is read.
+        samples: The training volumes.
+        classes: Number of classes; class 0 is the background.
+        batch_size: Patches in a batch.
+        per_volume: Patches that are cut out of a volume each time that the volume is read.
+        size: Size of a patch.
+        how: How the patches are placed and varied.
+        seed: The run's seed.
     """
 
     samples: Sequence[Sample]
@@ -70,41 +58,35 @@ class Patches:
     seed: int
 
     def __call__(self, number: int) -> tuple[Float32, Labels]:
-        """The batch of this number."""
+        """Make a batch: images float32 (B, C, *size) and labels int64 (B, *size).
+
+        Raises:
+            BenchError: A label is neither a class nor void; the message names the sample.
+        """
         volumes = -(-self.batch_size // self.per_volume)
-        cut = [patch for slot in range(volumes) for patch in self._from_volume(number * volumes + slot)]
-        cut = cut[: self.batch_size]
-        return np.stack([image for image, _ in cut]), np.stack([label for _, label in cut])
+        patches = [patch for slot in range(volumes) for patch in self._from_volume(number * volumes + slot)]
+        patches = patches[: self.batch_size]
+        return np.stack([image for image, _ in patches]), np.stack([label for _, label in patches])
 
     def _from_volume(self, position: int) -> list[tuple[Float32, Labels]]:
         sample = self.samples[shuffled(position, len(self.samples), self.seed, 0)]
         image, label = sample.image, sample.truth.scored
-        known = label[label != VOID]
-        if known.size and not 0 <= known.min() <= known.max() < self.classes:
+        labelled = label[label != VOID]
+        if labelled.size and not 0 <= labelled.min() <= labelled.max() < self.classes:
             raise BenchError(
-                f"sample {sample.key} has labels {known.min()}..{known.max()}, "
+                f"sample {sample.key} has labels {labelled.min()}..{labelled.max()}, "
                 f"but the data set has {self.classes} classes"
             )
         generator = np.random.default_rng((self.seed, 1, position))
-        places = [np.flatnonzero(label == cls) for cls in range(1, self.classes)]
-        present = [place for place in places if place.size]
+        voxels = [np.flatnonzero(label == structure) for structure in range(1, self.classes)]
+        present = [voxels_of_one for voxels_of_one in voxels if voxels_of_one.size]
         return [self._patch(image, label, present, generator) for _ in range(self.per_volume)]
 
     def _patch(
-        self, image: Float32, label: Labels, present: Sequence[np.ndarray], generator: Generator
+        self, image: Float32, label: Labels, structures: Sequence[np.ndarray], generator: Generator
     ) -> tuple[Float32, Labels]:
-        shape = label.shape
-        if present and generator.random() < self.how.structures:
-            place = present[int(generator.integers(len(present)))]
-            centre = np.unravel_index(place[generator.integers(place.size)], shape)
-        else:
-            centre = tuple(generator.integers(0, shape))
-        # Where the volume is the larger, the patch stays inside.
-        starts = [
-            int(np.clip(at - want // 2, 0, max(have - want, 0)))
-            for at, want, have in zip(centre, self.size, shape, strict=True)
-        ]
-        window = tuple(slice(start, start + want) for start, want in zip(starts, self.size, strict=True))
+        """Cut out one patch. `structures` are the flat indices of the voxels of every structure present."""
+        window = self._window(label.shape, structures, generator)
         pixels = np.full((len(image), *self.size), PADDING, np.float32)
         truth = np.full(self.size, VOID, np.int64)
         inside = tuple(slice(0, length) for length in label[window].shape)
@@ -116,3 +98,18 @@ class Patches:
         if generator.random() < self.how.flip:
             pixels, truth = pixels[..., ::-1], truth[..., ::-1]
         return np.ascontiguousarray(pixels), np.ascontiguousarray(truth)
+
+    def _window(
+        self, shape: tuple[int, ...], structures: Sequence[np.ndarray], generator: Generator
+    ) -> tuple[slice, ...]:
+        """Draw the place of a patch. Along axes where the volume is larger, the patch stays inside."""
+        if structures and generator.random() < self.how.structures:
+            voxels = structures[int(generator.integers(len(structures)))]
+            centre = np.unravel_index(voxels[generator.integers(voxels.size)], shape)
+        else:
+            centre = tuple(generator.integers(0, shape))
+        starts = [
+            int(np.clip(at - length // 2, 0, max(whole - length, 0)))
+            for at, length, whole in zip(centre, self.size, shape, strict=True)
+        ]
+        return tuple(slice(start, start + length) for start, length in zip(starts, self.size, strict=True))

@@ -1,4 +1,4 @@
-"""A small U-Net of three dimensions with dropout (Çiçek et al., MICCAI 2016), for two CPU cores."""
+"""A small 3-D U-Net with dropout (Çiçek et al., MICCAI 2016) that trains on two CPU cores."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ...interfaces import Config as BaseConfig
-from ...interfaces import DatasetInfo, Preset, Protocol
+from ...interfaces import AnyConfig, DatasetInfo, Preset, Protocol
 from .patches import Size
 from .volume_segmenter import VolumeConfig, VolumeSegmenter
 
 
 class UNet3DConfig(VolumeConfig):
-    """Hyper-parameters.
+    """Hyper-parameters of the U-Net, besides those of every segmenter of volumes.
 
     Attributes:
-        widths: channels of each level, finest first; each level halves the size.
-        stride: of the first convolution. With 2 all levels see half of the size, for an eighth of the cost,
-            and logits are interpolated.
-        dropout: ratio of channels that are dropped behind every block of the decoder and of the coarsest
+        widths: Channels of every level, finest first; every level halves the size.
+        stride: Stride of the first convolution. With 2, all levels work at half of the size, for an eighth of
+            the cost, and the logits are interpolated to the patch's size.
+        dropout: Share of the channels that is dropped after every block of the decoder and after the coarsest
             level.
     """
 
@@ -33,14 +32,17 @@ class UNet3DConfig(VolumeConfig):
 
 
 class UNet3D(nn.Module):
-    """(B, C, D, H, W) to logits (B, L, D, H, W); sides are multiples of stride * 2 ** (levels - 1)."""
+    """The network: (B, C, D, H, W) to logits (B, L, D, H, W).
+
+    Depth, height and width must be multiples of stride * 2 ** (levels - 1).
+    """
 
     def __init__(self, channels: int, classes: int, config: UNet3DConfig) -> None:
         super().__init__()
         widths = config.widths
         steps = list(pairwise(reversed(widths)))
         self.stride = config.stride
-        # Of kernel 4 and padding 1, half the size exactly, centred.
+        # Kernel 4 with padding 1 halves the size exactly and stays centred.
         self.stem = (
             nn.Conv3d(channels, widths[0], 4, stride=2, padding=1) if self.stride == 2 else nn.Identity()
         )
@@ -52,9 +54,9 @@ class UNet3D(nn.Module):
         self.classify = nn.Conv3d(widths[0], classes, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
+        """Compute the logits."""
         skips = []
-        # On a CPU, convolutions of few channels take half the time.
+        # In this memory format, convolutions of few channels take half the time on a CPU.
         x = self.stem(images.contiguous(memory_format=torch.channels_last_3d))
         for level, block in enumerate(self.down):
             x = block(F.max_pool3d(x, 2) if level else x)
@@ -74,7 +76,7 @@ def _block(inputs: int, outputs: int) -> nn.Sequential:
     for channels in (inputs, outputs):
         layers += [
             nn.Conv3d(channels, outputs, 3, padding=1, bias=False),
-            # A group a channel is instance normalisation, without a change of the memory format.
+            # One group per channel is instance normalisation, but keeps the memory format.
             nn.GroupNorm(outputs, outputs),
             nn.LeakyReLU(0.01, inplace=True),
         ]
@@ -96,15 +98,18 @@ _SMOKE = {**_MINI, "widths": (4, 8), "steps": 6, "warmup": 0}
 
 
 class UNet3DSegmenter(VolumeSegmenter):
-    """The U-Net as a segmenter."""
+    """Segments volumes with the U-Net."""
 
-    Config: ClassVar[type[BaseConfig]] = UNet3DConfig
+    Config: ClassVar[type[AnyConfig]] = UNet3DConfig
     name: ClassVar[str] = "unet3d"
     classifier: ClassVar[str] = "classify"
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """No schedule is published; `full` is for a GPU, `small` takes minutes on two cores."""
+        """The preset's hyper-parameters: `full` is for a GPU, `small` takes minutes on two CPU cores.
+
+        No schedule is published.
+        """
         if preset is Preset.FULL:
             return {}
         if preset is Preset.SMOKE:
@@ -113,17 +118,17 @@ class UNet3DSegmenter(VolumeSegmenter):
 
     @property
     def divisor(self) -> Size:
-        """2 to the number of times that the size is halved."""
+        """2 to the power of the number of times that the network halves the size."""
         unit = self.settings.stride * 2 ** (len(self.settings.widths) - 1)
         return unit, unit, unit
 
     @property
     def settings(self) -> UNet3DConfig:
-        """The configuration, typed."""
+        """The hyper-parameters, with their type."""
         assert isinstance(self.config, UNet3DConfig)
         return self.config
 
     def build(self) -> nn.Module:
-        """The network with fresh weights."""
+        """Build the network with fresh weights."""
         network = UNet3D(self.dataset.channels, len(self.dataset.classes), self.settings)
         return network.to(memory_format=torch.channels_last_3d)

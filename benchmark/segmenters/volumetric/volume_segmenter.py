@@ -1,4 +1,4 @@
-"""What segmenters of volumes share: patches to train on, a window that slides over the volume to predict."""
+"""The base class of segmenters of volumes, which train on patches and predict with a sliding window."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from ...data.loading import evenly
+from ...data.selection import evenly
 from ...interfaces import (
-    VOID,
+    AnyConfig,
     Context,
     DatasetInfo,
     Features,
@@ -25,30 +24,38 @@ from ...interfaces import (
     Sample,
     Segmenter,
 )
-from ...interfaces import Config as BaseConfig
 from ...interfaces.errors import BenchError
-from ...training.loop import Objective, poly, seed_everything, train
+from ...training import Objective, poly, seed_everything, train
 from ...weights.checkpoints import load_strict, read_checkpoint, save_weights
-from ..stochastic import active_dropouts, dropout_on, stable_seed, statistics
-from .patches import PADDING, Patches, Sampling, Size, sliding_window
+from ..stochastic_passes import active_dropouts, dropout_on, stable_seed, statistics
+from .patch_losses import patch_losses
+from .patches import PADDING, Patches, Sampling, Size
+from .sliding_window import sliding_window
 
 WEIGHTS = "segmenter.safetensors"
 DECODER = Features()
 
 
-class VolumeConfig(BaseConfig):
+class VolumeConfig(AnyConfig):
     """Hyper-parameters of a segmenter of volumes.
 
     Attributes:
-        steps: updates of the weights.
-        batch_size: patches an update.
-        per_volume: patches that are cut from a volume each time that it is read.
-        patch: (D, H, W) in voxels, of what is trained on and of the window that slides.
-        balance: cross entropy weighs a class by its number of voxels in the batch to minus this; 0 for alike.
-        part: of the training volumes, that are learned from; evenly spaced.
-        dropout: ratio; 0 for none.
-        overlap: of neighbouring windows, in each direction.
-        windows: that are segmented at once.
+        steps: Number of updates of the weights.
+        batch_size: Patches in a batch.
+        per_volume: Patches that are cut out of a volume each time that the volume is read.
+        patch: Depth, height and width in voxels of a training patch and of the sliding window.
+        learning_rate: Learning rate of AdamW at the start.
+        weight_decay: Weight decay of AdamW.
+        warmup: Number of first steps over which the learning rate rises linearly.
+        power: The learning rate falls as (1 - step / steps) ** power.
+        clip: Largest norm of the gradient; None for no limit.
+        sampling: How patches are placed and varied.
+        balance: A class of n voxels in the batch has the weight n ** -balance in the cross entropy; 0 weighs
+            all classes alike.
+        part: Share of the training volumes that is learned from, evenly spaced.
+        dropout: Dropout ratio; 0 for no dropout.
+        overlap: Share of a window that overlaps with its neighbour, along every axis.
+        windows: Number of windows that are segmented at once.
     """
 
     steps: int = Field(20_000, ge=1)
@@ -69,34 +76,34 @@ class VolumeConfig(BaseConfig):
 
 
 class VolumeSegmenter(Segmenter):
-    """A network of patches. A subclass names it and builds it."""
+    """A segmenter whose network reads patches. A subclass names and builds the network."""
 
-    Config: ClassVar[type[BaseConfig]] = VolumeConfig
+    Config: ClassVar[type[AnyConfig]] = VolumeConfig
     name: ClassVar[str]
     classifier: ClassVar[str]
-    """The network's last module, whose input are the features of layer "decoder"."""
+    """Path of the network's last module, whose input is the layer "decoder"."""
 
-    def __init__(self, config: BaseConfig, dataset: DatasetInfo) -> None:
+    def __init__(self, config: AnyConfig, dataset: DatasetInfo) -> None:
         super().__init__(config, dataset)
         self._network: nn.Module | None = None
 
     @property
     @abstractmethod
     def divisor(self) -> Size:
-        """Patches are multiples of it."""
+        """Divisors of depth, height and width of a patch that the network can read."""
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """The network with fresh weights: (B, C, *patch) to logits (B, L, *patch)."""
+        """Build the network with fresh weights: (B, C, D, H, W) to logits (B, L, D, H, W)."""
 
     @property
     def settings(self) -> VolumeConfig:
-        """The configuration, typed."""
+        """The hyper-parameters, with their type."""
         assert isinstance(self.config, VolumeConfig)
         return self.config
 
     def lacks(self, needs: Needs) -> str | None:
-        """Members, dropout or layers that it has not."""
+        """Say which ensemble, dropout, branch or layers are needed that this network does not have."""
         if needs.ensemble:
             return f"{self.name} is one network, no ensemble"
         if needs.monte_carlo and not self.settings.dropout:
@@ -108,11 +115,11 @@ class VolumeSegmenter(Segmenter):
         return None
 
     def fit(self, samples: Sequence[Sample], context: Context) -> None:
-        """Train on patches of `samples`.
+        """Train on patches of the samples.
 
         Raises:
-            BenchError: no samples, labels out of range, a patch that the network cannot take, or a loss that
-                is not finite.
+            BenchError: There are no samples, a label is no class, the network cannot read patches of this
+                size, or a loss is not finite.
         """
         settings = self.settings
         self._check_patch()
@@ -134,7 +141,7 @@ class VolumeSegmenter(Segmenter):
             torch.optim.AdamW(
                 network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
             ),
-            partial(_losses, network, settings.balance),
+            partial(patch_losses, network, settings.balance),
             poly(settings.steps, settings.power, settings.warmup),
             settings.clip,
         )
@@ -142,27 +149,29 @@ class VolumeSegmenter(Segmenter):
         self._network = network.to(context.device).eval()
 
     def save(self, folder: Path) -> None:
-        """Write the weights."""
+        """Write the weights into the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         save_weights(self._ready, folder / WEIGHTS)
 
     def load(self, folder: Path, device: str) -> None:
-        """Read what `save` wrote."""
+        """Read the weights that `save` wrote."""
         self.load_checkpoint(folder / WEIGHTS, device)
 
     def load_checkpoint(self, file: Path, device: str) -> None:
-        """Read a state dict of the network."""
+        """Read a file with a state dict of the network."""
         network = self.build()
         load_strict(network, read_checkpoint(file), file)
         self._network = network.to(device).eval()
 
-    @torch.no_grad()  # not inference mode: methods may train on what comes out
+    @torch.no_grad()  # not inference mode: methods may train on the predictions
     def predict(self, images: Tensor, keys: Sequence[str], needs: Needs, seed: int) -> list[Prediction]:
         """Segment volumes of one size, one after the other: float32 (B, C, D, H, W)."""
         self._check_patch()
-        return [self._one(image[None], key, needs, seed) for image, key in zip(images, keys, strict=True)]
+        return [
+            self._segment_one(image[None], key, needs, seed) for image, key in zip(images, keys, strict=True)
+        ]
 
-    def _one(self, image: Tensor, key: str, needs: Needs, seed: int) -> Prediction:
+    def _segment_one(self, image: Tensor, key: str, needs: Needs, seed: int) -> Prediction:
         logits, features = self._segment(image, bool(needs.features))
         probabilities = torch.softmax(logits, dim=0)
         confidence, labels = probabilities.max(dim=0)
@@ -187,12 +196,13 @@ class VolumeSegmenter(Segmenter):
             return statistics(draw, passes)
 
     def _segment(self, image: Tensor, with_features: bool) -> tuple[Tensor, Tensor | None]:
-        """Logits (L, D, H, W) and, if wanted, features (C, d, h, w), blended over windows.
+        """Compute logits (L, D, H, W) and, if asked for, features (C, d, h, w), blended over windows.
 
         Args:
             image: float32 (1, C, D, H, W).
+            with_features: Whether to compute the features of the layer "decoder".
         """
-        found = sliding_window("segmenting volumes")(
+        outputs = sliding_window("segmenting volumes")(
             image,
             self.settings.patch,
             self.settings.windows,
@@ -202,21 +212,22 @@ class VolumeSegmenter(Segmenter):
             cval=PADDING,
         )
         if with_features:
-            return found[0][0].float(), found[1][0].float()
-        return found[0].float(), None
+            return outputs[0][0].float(), outputs[1][0].float()
+        return outputs[0].float(), None
 
     def _with_features(self, window: Tensor) -> tuple[Tensor, Tensor]:
-        heard: list[Tensor] = []
-        last = self._ready.get_submodule(self.classifier)
-        handle = last.register_forward_pre_hook(lambda module, inputs: heard.append(inputs[0]))
+        """Compute logits and features of a window."""
+        features: list[Tensor] = []
+        classifier = self._ready.get_submodule(self.classifier)
+        handle = classifier.register_forward_pre_hook(lambda module, inputs: features.append(inputs[0]))
         try:
             logits: Tensor = self._ready(window)
         finally:
             handle.remove()
-        return logits, self.as_spatial(heard[0])
+        return logits, self.as_spatial(features[0])
 
     def as_spatial(self, features: Tensor) -> Tensor:
-        """Features with their axes in the order (B, C, d, h, w)."""
+        """Bring the axes of features into the order (B, C, d, h, w)."""
         return features
 
     def _check_patch(self) -> None:
@@ -235,24 +246,5 @@ class VolumeSegmenter(Segmenter):
 
 
 def part_of(samples: Sequence[Sample], part: float) -> Sequence[Sample]:
-    """An evenly spaced part of the samples, at least one."""
+    """Select an evenly spaced share of the samples, at least one sample."""
     return evenly(samples, max(1, round(len(samples) * part)))
-
-
-def _losses(network: nn.Module, balance: float, batch: tuple[Tensor, Tensor], step: int) -> dict[str, Tensor]:
-    """Cross entropy and soft Dice of patches (B, C, *patch) with labels (B, *patch)."""
-    images, labels = batch
-    logits = network(images).float()
-    known = (labels != VOID)[:, None]
-    hot = F.one_hot(labels.masked_fill(~known[:, 0], 0), logits.shape[1]).movedim(-1, 1).float() * known
-    probabilities = torch.softmax(logits, dim=1) * known
-    axes = (0, *range(2, logits.ndim))
-    count = hot.sum(axes)
-    # Without weights a tumour of a hundredth of the voxels is not predicted for thousands of steps.
-    weight = count.clamp(min=1) ** -balance
-    entropy = F.cross_entropy(logits, labels, weight, ignore_index=VOID, reduction="sum")
-    # Over the batch, structures alone; one that no patch holds still asks for nothing to be predicted.
-    overlap = 2 * (probabilities * hot).sum(axes)[1:] + 1
-    total = (probabilities + hot).sum(axes)[1:] + 1
-    mass = (weight * count).sum().clamp(min=1e-6)
-    return {"cross_entropy": entropy / mass, "dice": 1 - (overlap / total).mean()}

@@ -1,4 +1,7 @@
-"""DeepLab on ResNet-101: the parts that mmsegmentation has not. Import it after `mmcv_ops.install()`."""
+"""The parts of DeepLab on ResNet-101 that mmsegmentation lacks, registered with it.
+
+To be imported after `make_mmseg_importable()`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class CeilResNet(ResNet):  # type: ignore[misc]
-    """mmsegmentation's ResNet with the pooling of the Caffe networks, which rounds sizes up."""
+    """mmsegmentation's ResNet with the max pooling of the Caffe networks, which rounds sizes up."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -25,7 +28,10 @@ class CeilResNet(ResNet):  # type: ignore[misc]
 
 @MODELS.register_module()
 class PointwiseASPPHead(ASPPHead):  # type: ignore[misc]
-    """DeepLab-v3's head with a 1 x 1 convolution where mmsegmentation's has 3 x 3: SynthCP's "Deeplab"."""
+    """The head of SynthCP's published "Deeplab".
+
+    The convolution after the branches is 1 x 1 where mmsegmentation's head of DeepLab-v3 has 3 x 3.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -41,10 +47,10 @@ class PointwiseASPPHead(ASPPHead):  # type: ignore[misc]
 
 @MODELS.register_module()
 class ASPPSumHead(BaseDecodeHead):  # type: ignore[misc]
-    """DeepLab-v2's head (Chen et al., PAMI 2018): the sum of dilated 3 x 3 classifiers.
+    """The head of DeepLab-v2 (Chen et al., PAMI 2018): the sum of dilated 3 x 3 classifiers.
 
     Args:
-        dilations: one classifier each.
+        dilations: The dilation of every classifier.
     """
 
     def __init__(self, dilations: Sequence[int] = (6, 12, 18, 24), **kwargs: Any) -> None:
@@ -56,7 +62,7 @@ class ASPPSumHead(BaseDecodeHead):  # type: ignore[misc]
         )
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Backbone features to logits (B, L, h, w)."""
+        """Compute logits (B, L, h, w) from the backbone's feature maps."""
         x = self._transform_inputs(inputs)
         if self.dropout is not None:
             x = self.dropout(x)

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 (TensorFlow's "lite" variant of Tan and Le, ICML 2019) as a backbone of mmsegmentation.
 
-Modules are named as in the file of its ImageNet weights, less the leading underscores. Import it after
-`mmcv_ops.install()`.
+The modules are named as in the file of the ImageNet weights, without the leading underscores. To be imported
+after `make_mmseg_importable()`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class Stage(NamedTuple):
-    """Blocks of one width. `expand`: factor on the width inside a block."""
+    """Blocks of one width. `expand` is the factor on the width inside a block, `kernel` the kernel's size."""
 
     expand: int
     channels: int
@@ -33,15 +33,16 @@ STAGES = (
     Stage(6, 320, 1, 1, 3),
 )
 STEM = 32
+"""Channels after the first convolution."""
 OUTPUTS = (2, 4, 10, 15)
-"""The last block at each of the strides 4, 8, 16 and 32: 24, 40, 112 and 320 channels."""
+"""Indices of the last blocks at the strides 4, 8, 16 and 32, with 24, 40, 112 and 320 channels."""
 
 
 @MODELS.register_module()
 class EfficientNetLite0(nn.Module):
-    """Feature maps at a quarter, an eighth, a sixteenth and a thirty-second of the image.
+    """The encoder: feature maps at a quarter, an eighth, a sixteenth and a thirty-second of the image's size.
 
-    Padding is TensorFlow's "same", as the weights were trained, for sizes that are multiples of 32.
+    For sizes that are multiples of 32 the padding is TensorFlow's "same", as in the training of the weights.
     """
 
     def __init__(self) -> None:
@@ -59,21 +60,21 @@ class EfficientNetLite0(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def init_weights(self) -> None:
-        """As torch draws them; pretrained ones are loaded over it."""
+        """Keep the weights that torch draws; mmsegmentation calls this method of every part."""
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """float32 (B, 3, H, W) to four feature maps."""
+        """Compute four feature maps of normalised images, float32 (B, 3, H, W)."""
         x = self.act(self.bn0(self.conv_stem(images)))
-        found = []
+        maps = []
         for number, block in enumerate(self.blocks):
             x = block(x)
             if number in OUTPUTS:
-                found.append(x)
-        return tuple(found)
+                maps.append(x)
+        return tuple(maps)
 
 
 class Block(nn.Module):
-    """Expansion, depthwise convolution, projection; a shortcut where nothing changes size."""
+    """Expansion, depthwise convolution and projection, with a shortcut where no size changes."""
 
     def __init__(self, width: int, channels: int, expand: int, stride: int, kernel: int) -> None:
         super().__init__()
@@ -90,16 +91,16 @@ class Block(nn.Module):
         self.shortcut = stride == 1 and width == channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """float32 (B, width, H, W) to (B, channels, H / stride, W / stride)."""
+        """Map float32 (B, width, H, W) to (B, channels, H / stride, W / stride)."""
         y = self.act(self.bn0(self.expand_conv(x))) if self.expands else x
         y = self.act(self.bn1(self.depthwise_conv(y)))
         y = self.bn2(self.project_conv(y))
-        found: Tensor = x + y if self.shortcut else y
-        return found
+        output: Tensor = x + y if self.shortcut else y
+        return output
 
 
 class SameConv(nn.Conv2d):
-    """A convolution with TensorFlow's padding: the odd pixel goes right and below."""
+    """A convolution with TensorFlow's padding: an odd pixel is added right and below."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
         total = kernel - stride
@@ -109,7 +110,7 @@ class SameConv(nn.Conv2d):
         self.pad = None if symmetric else (total // 2, total - total // 2) * 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """float32 (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        """Map float32 (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         return super().forward(x if self.pad is None else F.pad(x, self.pad))
 
 

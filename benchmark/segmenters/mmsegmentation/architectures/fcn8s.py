@@ -1,6 +1,6 @@
 """FCN-8s on VGG-16 (Long, Shelhamer and Darrell, CVPR 2015) as a backbone and a head of mmsegmentation.
 
-Import it after `mmcv_ops.install()`.
+To be imported after `make_mmseg_importable()`.
 """
 
 from __future__ import annotations
@@ -16,35 +16,37 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 BORDER = 99
-"""Zeros around the image, so that the 7 x 7 convolution sees the image's edge at its centre."""
+"""Width of the zeros around the image, so that the 7 x 7 convolution can be centred on the image's edge."""
 POOLS = (2, 3, 4)
+"""Indices of VGG-16's stages that end in pool3, pool4 and pool5."""
 WIDTHS = (256, 512, 512)
 """Channels of pool3, pool4 and pool5."""
 HIDDEN = 4096
+"""Channels of the convolutions that replace VGG-16's fully connected layers."""
 SCALE3, SCALE4 = 0.0001, 0.01
 """Factors on pool3 and pool4, as in the published Caffe model ("at-once" training)."""
 
 
 @MODELS.register_module()
 class VGG16Pools(VGG):  # type: ignore[misc]
-    """VGG-16's last three pooled maps of an image with a wide border.
+    """The backbone: VGG-16's last three pooled maps of an image with a wide border.
 
-    After them comes an empty tensor of the image's size, by which the head knows where to cut.
+    A fourth, empty output has the image's size, from which the head knows where to cut its logits.
     """
 
     def __init__(self) -> None:
         super().__init__(16, out_indices=POOLS, ceil_mode=True)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """float32 (B, 3, H, W) to pool3, pool4, pool5 and a tensor (B, 0, H, W)."""
+        """Compute pool3, pool4, pool5 and a tensor (B, 0, H, W) from images, float32 (B, 3, H, W)."""
         return (*super().forward(F.pad(images, (BORDER,) * 4)), images[:, :0])
 
 
 @MODELS.register_module()
 class FCN8sHead(BaseDecodeHead):  # type: ignore[misc]
-    """The fully convolutional classifier of VGG-16, refined by scores of pool4 and pool3.
+    """The head: VGG-16's classifier as convolutions, refined by classifiers of pool4 and pool3.
 
-    Gives logits at the image's size. The upsampling is bilinear and not learned; its kernels are buffers, as
+    The logits have the image's size. The upsampling is bilinear and not learned; its kernels are buffers, as
     in the published checkpoints.
     """
 
@@ -71,7 +73,7 @@ class FCN8sHead(BaseDecodeHead):  # type: ignore[misc]
         self.register_buffer("upscore8", _bilinear(self.num_classes, 8))
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """What `VGG16Pools` gives to logits (B, L, H, W)."""
+        """Compute logits (B, L, H, W) from the outputs of `VGG16Pools`."""
         pool3, pool4, pool5, image = self._transform_inputs(inputs)
         x = self.dropout6(F.relu(self.fc6(pool5)))
         x = F.conv_transpose2d(self.cls_seg(F.relu(self.fc7(x))), self.upscore2, stride=2)
@@ -83,13 +85,13 @@ class FCN8sHead(BaseDecodeHead):  # type: ignore[misc]
 
 
 def _bilinear(classes: int, factor: int) -> Tensor:
-    """The kernel (L, L, 2 f, 2 f) of a transposed convolution that upsamples each class by f."""
+    """Make the kernel (L, L, 2 f, 2 f) of a transposed convolution that enlarges every class's map by f."""
     size = 2 * factor
     ramp = 1 - (torch.arange(size) - (factor - 0.5)).abs() / factor
     return torch.eye(classes)[:, :, None, None] * (ramp[:, None] * ramp)
 
 
 def _cut(maps: Tensor, like: Tensor, offset: int) -> Tensor:
-    """The part of the maps, from `offset` on, that has the other's size."""
+    """Cut maps to the height and width of `like`, starting at `offset` along both axes."""
     height, width = like.shape[2:]
     return maps[:, :, offset : offset + height, offset : offset + width]

@@ -1,9 +1,10 @@
-"""ResNet-101 with five branches of atrous pooling: what SynthCP's published code calls DeepLab.
+"""The network that SynthCP's published code calls DeepLab: ResNet-101 with five branches of atrous pooling.
 
-Its dropout acts before the classifier, where the published code has it in a mode that no script uses.
+Dropout acts before the classifier. The published code has this dropout, too, but in a mode that none of its
+scripts uses.
 """
 
-_norm = dict(type="BN", requires_grad=False)  # the running statistics alone move
+_norm = dict(type="BN", requires_grad=False)  # only the running statistics change
 _head_norm = dict(type="BN", eps=3e-4, requires_grad=True)
 
 model = dict(
@@ -20,7 +21,7 @@ model = dict(
         dilations=(1, 1, 2, 4),
         style="caffe",
         norm_cfg=_norm,
-        zero_init_residual=False,  # a norm that does not learn would leave the branch at 0
+        zero_init_residual=False,  # 0 would switch the branch off for good: the norm does not learn
     ),
     decode_head=dict(
         type="PointwiseASPPHead",

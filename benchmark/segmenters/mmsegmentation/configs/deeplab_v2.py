@@ -1,4 +1,4 @@
-"""DeepLab-v2 on ResNet-101: the sum of four dilated classifiers, as SynthCP's text names it."""
+"""DeepLab-v2 on ResNet-101, which SynthCP's text names: the sum of four dilated classifiers."""
 
 _base_ = "deeplab.py"
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with SegFormer's all-MLP head, at a quarter of the image."""
+"""EfficientNet-Lite0 with SegFormer's all-MLP head, whose logits have a quarter of the image's size."""
 
 model = dict(
     type="EncoderDecoder",

@@ -1,4 +1,4 @@
-"""PSPNet on a dilated ResNet-101 with deep supervision: the segmenter that the paper's text names."""
+"""PSPNet on a dilated ResNet-101 with deep supervision: the segmenter that SynthCP's text names."""
 
 _base_ = "resnet50dilated_ppm.py"
 

@@ -1,4 +1,8 @@
-"""What the reference implementation calls our networks' weights."""
+"""The names that published checkpoints give to the weights of this project's networks.
+
+Most functions translate in one direction: from our name of a weight to the name in the reference
+implementation's file. The others repair what the published files hold besides.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from torch import Tensor
 
 State = dict[str, Tensor]
 ADE_CLASSES = 150
-"""Outputs of a PSPNet whose config kept the number of classes that its code base was made for."""
+"""Outputs of a PSPNet whose config kept the number of classes of ADE20K, for which its code was written."""
 _STEM = {f"stem.{3 * n + b}.": f"{kind}{n + 1}." for n in range(3) for b, kind in enumerate(("conv", "bn"))}
-"""The three first convolutions of a ResNet: mmsegmentation's names and the others'."""
+"""The first three convolutions of a ResNet: mmsegmentation's names -> the published names."""
 _SUMS = ("._running_iter", "._tmp_running_mean", "._tmp_running_var")
 _CLASSIFIER = re.compile(r"conv_last(\.4|_deepsup)\.")
 _FCN8S = {
@@ -49,51 +53,59 @@ _PSPNET = {
 
 
 def fcn8s(key: str) -> str:
-    """The name of a weight of FCN-8s."""
+    """Translate our name of a weight of FCN-8s to the published name."""
     return _renamed(key, _FCN8S)
 
 
 def deeplab(key: str) -> str:
-    """The name of a weight of DeepLab."""
+    """Translate our name of a weight of DeepLab to the published name."""
     return _renamed(key, _DEEPLAB)
 
 
 def pspnet(key: str) -> str:
-    """The name of a weight of PSPNet, in the encoder's or the decoder's file."""
+    """Translate our name of a weight of PSPNet to the published name, in the encoder's or decoder's file."""
     return _renamed(key, _PSPNET)
 
 
 def deep_stem(key: str) -> str:
-    """Our name of a ResNet's weight that is named as published: its three first convolutions' differ."""
+    """Translate the published name of a weight in a ResNet's first three convolutions to our name."""
     return _renamed(key, {theirs: ours for ours, theirs in _STEM.items()})
 
 
+def efficientnet(key: str) -> str:
+    """Translate the published name of a weight of EfficientNet to ours, which has no leading underscores."""
+    return f".{key}".replace("._", ".")[1:]
+
+
 def without_alias(state: Mapping[str, Tensor]) -> State:
-    """FCN-8s stores its upsampling by 2 under two names; as torch does, the last one counts."""
+    """Drop the second name of FCN-8s's upsampling by 2: torch, too, uses the value that is stored last."""
     return {key: value for key, value in state.items() if key != "upscore2.w"}
 
 
 def without_sums(state: Mapping[str, Tensor]) -> State:
-    """Without what a batch norm over several devices keeps for its own sums."""
+    """Drop the running sums of a batch norm over several devices, which inference does not read."""
     return {key: value for key, value in state.items() if not key.endswith(_SUMS)}
 
 
 def narrowed(state: Mapping[str, Tensor], classes: int) -> State:
-    """PSPNet's decoder, a classifier of 150 outputs cut to the first `classes`."""
+    """Cut the classifiers of PSPNet's decoder, where they have 150 outputs, to the first `classes`."""
     wide = {key for key, value in state.items() if _CLASSIFIER.match(key) and len(value) == ADE_CLASSES}
     return {key: value[:classes] if key in wide else value for key, value in state.items()}
 
 
 def pooled_first(state: Mapping[str, Tensor]) -> State:
-    """DeepLab's weights in our names; its pooled branch comes last there, and first in mmsegmentation."""
-    joined = "decode_head.bottleneck.conv.weight"
+    """Reorder the inputs of DeepLab's bottleneck, whose weights have our names already.
+
+    The published code concatenates the image-pooling branch last, mmsegmentation first.
+    """
+    bottleneck = "decode_head.bottleneck.conv.weight"
     pooled = len(state["decode_head.image_pool.1.conv.weight"])
-    return {**state, joined: torch.roll(state[joined], pooled, dims=1)}
+    return {**state, bottleneck: torch.roll(state[bottleneck], pooled, dims=1)}
 
 
-def _renamed(key: str, beginnings: Mapping[str, str]) -> str:
-    """The key with the first beginning that it has replaced."""
-    for beginning, other in beginnings.items():
-        if key.startswith(beginning):
-            return f"{other}{key.removeprefix(beginning)}"
+def _renamed(key: str, prefixes: Mapping[str, str]) -> str:
+    """Replace the first prefix of the mapping with which the key begins."""
+    for prefix, replacement in prefixes.items():
+        if key.startswith(prefix):
+            return f"{replacement}{key.removeprefix(prefix)}"
     return key

@@ -1,4 +1,4 @@
-"""Monte-Carlo dropout: statistics over stochastic passes, streamed."""
+"""Monte-Carlo dropout: switches dropout on at inference, and computes statistics over stochastic passes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from ..interfaces import MonteCarlo
 
 
 def stable_seed(seed: int, key: str) -> int:
-    """A 63-bit seed that depends on the run's seed and the sample's key, the same on every machine."""
+    """Derive a 63-bit seed from the run's seed and a sample's key, the same on every machine."""
     digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
 def active_dropouts(network: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The dropout modules that act at inference: no auxiliary head's, no stochastic depth."""
+    """List path and module of the dropout that acts in stochastic passes.
+
+    Dropout in auxiliary heads is left out, which only training uses, and so is stochastic depth.
+    """
     return [
         (name, module)
         for name, module in network.named_modules()
@@ -31,9 +34,10 @@ def active_dropouts(network: nn.Module) -> list[tuple[str, nn.Module]]:
 
 @contextmanager
 def dropout_on(modules: Collection[nn.Module], device: torch.device, seed: int) -> Iterator[None]:
-    """The given modules drop, from a generator seeded anew; the global one is put back afterwards.
+    """Switch the given dropout modules on during the body of the `with` statement.
 
-    Everything else stays as it is: batch norm keeps its running statistics.
+    The dropout draws from the global generator, which is seeded with `seed` and restored afterwards. All
+    other modules stay in evaluation mode: batch norm uses its running statistics.
     """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices):
@@ -50,17 +54,21 @@ def dropout_on(modules: Collection[nn.Module], device: torch.device, seed: int) 
 def statistics(
     draw: Callable[[], tuple[Tensor, Tensor | None]], passes: Collection[int]
 ) -> dict[int, MonteCarlo]:
-    """Statistics over the first n draws, for every n in `passes`.
+    """Compute statistics over the first n passes, for every n in `passes`. No pass is kept.
 
     Args:
-        draw: a softmax, float32 (L, *spatial), and the logits that it is of, or None where there are none.
-        passes: numbers of passes.
+        draw: A function that makes one pass. It returns the softmax, float32 (L, *spatial), and the logits of
+            the same shape, or None where there are no logits.
+        passes: Numbers of passes.
+
+    Returns:
+        Number of passes -> statistics.
     """
-    found: dict[int, MonteCarlo] = {}
+    results: dict[int, MonteCarlo] = {}
     probability, logits = draw()
     total, square = torch.zeros_like(probability), torch.zeros_like(probability)
     entropy = torch.zeros_like(probability[0])
-    summed = None if logits is None else torch.zeros_like(logits)
+    logits_total = None if logits is None else torch.zeros_like(logits)
     for done in range(1, max(passes) + 1):
         if done > 1:
             probability, logits = draw()
@@ -68,9 +76,9 @@ def statistics(
         square.addcmul_(probability, probability)
         # entr(p) = -p log p, and 0 at 0.
         entropy += torch.special.entr(probability).sum(dim=0)
-        if summed is not None and logits is not None:
-            summed += logits
+        if logits_total is not None and logits is not None:
+            logits_total += logits
         if done in passes:
-            mean = None if summed is None else summed / done
-            found[done] = MonteCarlo(done, total / done, entropy / done, square / done, mean)
-    return found
+            mean_logits = None if logits_total is None else logits_total / done
+            results[done] = MonteCarlo(done, total / done, entropy / done, square / done, mean_logits)
+    return results

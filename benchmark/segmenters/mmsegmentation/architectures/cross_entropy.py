@@ -1,4 +1,7 @@
-"""A loss registered with mmsegmentation. Import it after `mmcv_ops.install()`."""
+"""Cross entropy over all labelled pixels, registered with mmsegmentation.
+
+To be imported after `make_mmseg_importable()`.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,14 @@ from ....interfaces import VOID
 
 @MODELS.register_module()
 class PlainCrossEntropy(nn.Module):
-    """Cross entropy over all labelled pixels, called as `OhemCrossEntropy` is: without `ignore_index`.
+    """The mean cross entropy over all labelled pixels.
+
+    Heads call the loss as they call mmsegmentation's `OhemCrossEntropy`, with or without `ignore_index`.
 
     Args:
-        class_weight: a number a class; the mean is weighted by them.
-        loss_weight: factor.
-        loss_name: under which it is logged.
+        class_weight: A weight for every class, for a weighted mean; None for equal weights.
+        loss_weight: Factor on the loss.
+        loss_name: Name under which the loss is logged.
     """
 
     def __init__(
@@ -35,7 +40,7 @@ class PlainCrossEntropy(nn.Module):
         self.loss_weight = loss_weight
 
     def forward(self, score: Tensor, target: Tensor, **unused: Any) -> Tensor:
-        """A scalar; 0 where no pixel is labelled."""
+        """Compute the loss of logits (B, L, H, W) and labels (B, H, W); 0 where no pixel is labelled."""
         weight = (
             None if self.class_weight is None else score.new_tensor(self.class_weight, dtype=torch.float32)
         )

@@ -1,0 +1,1 @@
+"""From the name of an mmsegmentation config to a network for the classes of a data set."""
