@@ -1,4 +1,4 @@
-"""The data sets, one file each."""
+"""The built-in data sets, one file for each. A new one is added to `register_datasets`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _DECATHLON = (
     ("spleen", "Spleen", "41 abdominal CTs with the spleen"),
     ("colon", "Colon", "126 abdominal CTs with a tumour of the colon"),
 )
-"""Name after "msd-", class, what it holds."""
+"""The tasks of the Decathlon: the name after "msd-", the class in `msd`, and what the data set holds."""
 
 
 @hookimpl
 def register_datasets(register: Register) -> None:
-    """Add the built-in data sets."""
+    """Register the built-in data sets."""
     register(
         "streethazards-mini",
         f"{__name__}.streethazards_mini:StreetHazardsMini",
@@ -56,13 +56,13 @@ def register_datasets(register: Register) -> None:
     register(
         "roadanomaly",
         f"{__name__}.roadanomaly:RoadAnomaly",
-        summary="60 real frames with unexpected objects, test only",
+        summary="60 real frames with unexpected objects, for testing alone",
         tasks=(Task.ANOMALY,),
     )
     register(
         "streethazards",
         f"{__name__}.streethazards:StreetHazards",
-        summary="7656 simulated street scenes, unseen objects in the test towns",
+        summary="7656 simulated street scenes with unseen objects in the test towns",
         tasks=(Task.ANOMALY, *_FAILURE),
     )
     register(
@@ -71,5 +71,10 @@ def register_datasets(register: Register) -> None:
         summary="3475 street photographs with 19 classes",
         tasks=_FAILURE,
     )
-    for name, kind, summary in _DECATHLON:
-        register(f"msd-{name}", f"{__name__}.msd:{kind}", summary=f"Decathlon: {summary}", tasks=_FAILURE)
+    for name, class_name, summary in _DECATHLON:
+        register(
+            f"msd-{name}",
+            f"{__name__}.msd:{class_name}",
+            summary=f"Decathlon: {summary}",
+            tasks=_FAILURE,
+        )

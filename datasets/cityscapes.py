@@ -1,4 +1,4 @@
-"""Cityscapes (Cordts et al., CVPR 2016): its 500 validation images are the experiment's test split."""
+"""Cityscapes (Cordts et al., CVPR 2016). Its 500 validation images are the test split of the experiments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import ClassVar
 
 from ..benchmark.interfaces import Dataset, DatasetInfo, Sample, Task
 from ..benchmark.interfaces.errors import BenchError
-from .formats.images import LabelMap, Samples, list_stems, pair, photograph
+from .formats.file_pairs import check_pairs, list_stems
+from .formats.label_values import LabelValues
+from .formats.lazy_samples import LazySamples
+from .formats.photographs import photograph_sample
 
 CLASSES = (
     "road",
@@ -56,24 +59,25 @@ LAYOUT = """\
 leftImg8bit/{train,val}/CITY/CITY_SEQ_FRAME_leftImg8bit.png
 gtFine/{train,val}/CITY/CITY_SEQ_FRAME_gtFine_labelIds.png (or ..._labelTrainIds.png)"""
 ROWS = 256
-"""The published code segments and scores at 256 x 512."""
+"""The height at which images are segmented and scored, as in the published code of SynthCP (256 x 512)."""
 
 _LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-# Ids run to 33, the licence plate is -1 (255 in 8 bits). Train ids have 255 for every void.
-_MAPS = {
-    "_gtFine_labelIds.png": LabelMap(
+# Label ids run to 33, and the licence plate is -1 (255 in 8 bits). Train ids have 255 for everything void.
+_LABEL_VALUES = {
+    "_gtFine_labelIds.png": LabelValues(
         {value: label for label, value in enumerate(_LABEL_IDS)},
         void=frozenset(range(34)).difference(_LABEL_IDS) | {255},
     ),
-    "_gtFine_labelTrainIds.png": LabelMap({value: value for value in range(19)}, void=frozenset({255})),
+    "_gtFine_labelTrainIds.png": LabelValues({value: value for value in range(19)}, void=frozenset({255})),
 }
 _FOLDERS = {"train": "train", "test": "val"}
 
 
 class Cityscapes(Dataset):
-    """Cityscapes with fine labels, as label ids or train ids (ids win where a frame has both).
+    """Cityscapes with fine labels, stored as label ids or as train ids.
 
-    Frames taller than 256 rows are shrunk to 256, the label by nearest neighbour.
+    Where a frame has both, the label ids are read. Frames taller than 256 rows are shrunk to 256 rows, their
+    labels by nearest neighbour.
     """
 
     marker = "leftImg8bit"
@@ -98,14 +102,14 @@ class Cityscapes(Dataset):
     )
 
     def prepare(self) -> None:
-        """Check that both splits are there and every image has its label. Decodes nothing.
+        """Check that both splits are there and that every image has its label. No file is decoded.
 
         Raises:
             BenchError: a folder, image or label is missing.
         """
         if not (self.root / "leftImg8bit").is_dir() and not (self.root / "gtFine").is_dir():
             raise BenchError(
-                f"{self.root}: not a Cityscapes folder. Expected layout:\n{LAYOUT}\n"
+                f"{self.root}: this is not a Cityscapes folder. Expected layout:\n{LAYOUT}\n"
                 f"Get it: {self.info.source}"
             )
         for split in _FOLDERS:
@@ -114,28 +118,34 @@ class Cityscapes(Dataset):
     def samples(self, split: str) -> Sequence[Sample]:
         """The samples of `train` or `test` (the folder `val`), in natural order; `group` is the city."""
         if split not in _FOLDERS:
-            return Samples()
-        return Samples(
-            photograph(
-                f"{_FOLDERS[split]}/{frame}", image, label, label_map, frame.rpartition("/")[0] or None, ROWS
+            return LazySamples()
+        return LazySamples(
+            photograph_sample(
+                f"{_FOLDERS[split]}/{frame}",
+                image,
+                label,
+                label_values,
+                group=frame.rpartition("/")[0] or None,
+                rows=ROWS,
             )
-            for frame, image, label, label_map in self._frames(split)
+            for frame, image, label, label_values in self._frames(split)
         )
 
-    def _frames(self, split: str) -> list[tuple[str, Path, Path, LabelMap]]:
+    def _frames(self, split: str) -> list[tuple[str, Path, Path, LabelValues]]:
+        """The name, image file and label file of every frame of a split, and what the label values mean."""
         folders = self.root / "leftImg8bit" / _FOLDERS[split], self.root / "gtFine" / _FOLDERS[split]
         images = list_stems(folders[0], "_leftImg8bit.png", LAYOUT)
-        labels: dict[str, tuple[Path, LabelMap]] = {}
-        for suffix, label_map in _MAPS.items():
+        labels: dict[str, tuple[Path, LabelValues]] = {}
+        for suffix, label_values in _LABEL_VALUES.items():
             for frame, path in list_stems(folders[1], suffix, LAYOUT).items():
-                labels.setdefault(frame, (path, label_map))
-        pair(images, {frame: path for frame, (path, _) in labels.items()}, folders)
+                labels.setdefault(frame, (path, label_values))
+        check_pairs(images, {frame: path for frame, (path, _) in labels.items()}, folders)
         return [(frame, image, *labels[frame]) for frame, image in images.items()]
 
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
-        """Ten generated scenes (6 train, 4 test) of 64 x 96."""
-        from .generators import generated_dataset as generated
+        """Write ten generated scenes of 64 x 96 pixels: 6 train, 4 test."""
+        from .generators import scene_layouts
 
-        generated.write_cityscapes(folder, generated.TOY)
+        scene_layouts.write_cityscapes(folder, scene_layouts.TOY)
         return cls(folder)

@@ -1,4 +1,4 @@
-"""Cityscapes in miniature: generated street scenes in its layout, read by its reader. Needs no download."""
+"""Cityscapes in miniature: generated street scenes in the layout of Cityscapes, which need no download."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import ClassVar
 
 from ..benchmark.interfaces import Dataset, DatasetInfo, Preset
 from .cityscapes import Cityscapes
-from .generators import generated_dataset as generated
-from .generators import scenes
+from .generators import scene_layouts, scenes
+from .generators.generated_folder import MARKER, Recipe, ensure
 
-RECIPE = generated.Recipe({"train": 120, "test": 40}, size=(128, 256), seed=1)
+RECIPE = Recipe({"train": 120, "test": 40}, size=(128, 256), seed=1, generator=scenes.REVISION)
 
 
 class CityscapesMini(Cityscapes):
-    """Generated Cityscapes: three training cities, two test cities, all 19 classes."""
+    """Generated street scenes of three training cities and two test cities, with Cityscapes' 19 classes."""
 
-    marker = generated.MARKER
+    marker = MARKER
     generated = True
     info: ClassVar[DatasetInfo] = replace(
         Cityscapes.info,
         name="cityscapes-mini",
-        summary="160 generated street scenes of 128 x 256 with all 19 classes, tested on 40 of other cities",
+        summary="160 generated street scenes of 128 x 256 with 19 classes, tested on 40 of other cities",
         revision=f"scenes-{scenes.REVISION}",
         splits=RECIPE.splits,
         licence="MIT, as this package",
@@ -34,18 +34,18 @@ class CityscapesMini(Cityscapes):
     )
 
     def prepare(self) -> None:
-        """Generate the tree unless it is there and complete.
+        """Generate the dataset folder unless it is there and complete.
 
         Raises:
             BenchError: the folder holds other files or cannot be written.
         """
-        generated.ensure(self.root, RECIPE, generated.write_cityscapes, self._counts)
+        ensure(self.root, RECIPE, scene_layouts.write_cityscapes, self._counts)
 
     def _counts(self) -> dict[str, int]:
         return {split: len(self.samples(split)) for split in RECIPE.splits}
 
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
-        """Ten generated scenes (6 train, 4 test) of 64 x 96."""
-        generated.write_cityscapes(folder, replace(generated.TOY, seed=RECIPE.seed))
+        """Write ten generated scenes of 64 x 96 pixels: 6 train, 4 test."""
+        scene_layouts.write_cityscapes(folder, replace(scene_layouts.TOY, seed=RECIPE.seed))
         return cls(folder)

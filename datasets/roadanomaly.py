@@ -1,4 +1,4 @@
-"""Road Anomaly (Lis et al., ICCV 2019): real frames with animals, rocks, lost cargo on the road."""
+"""Road Anomaly (Lis et al., ICCV 2019): real frames with animals, rocks and lost cargo on the road."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ from typing import ClassVar
 
 from ..benchmark.interfaces import Archive, Dataset, DatasetInfo, Sample, Task
 from ..benchmark.interfaces.errors import BenchError
-from .formats.images import LabelMap, Samples, natural_key, pair, photograph
+from .formats.file_pairs import check_pairs, natural_key
+from .formats.label_values import LabelValues
+from .formats.lazy_samples import LazySamples
+from .formats.photographs import photograph_sample
 
 LAYOUT = """\
 frame_list.json (a list of NAME.jpg)
 frames/NAME.jpg
 frames/NAME.labels/labels_semantic.png"""
 
-# No pixel has a class: 0 and 2 both become VOID, yet all are valid, since the anomaly task scores them all.
-_MAP = LabelMap({0: 255}, anomaly=frozenset({2}), marks_anomalies=True)
+# No pixel has a class: 0 and 2 both become VOID. All pixels are valid, since the anomaly task scores all.
+_LABEL_VALUES = LabelValues({0: 255}, anomaly=frozenset({2}), marks_anomalies=True)
 
 
 class RoadAnomaly(Dataset):
-    """Road Anomaly; the classes are those of the street data set that the segmenter is trained on.
+    """Road Anomaly: a test split without classes of its own, for segmenters trained on other street data.
 
-    `Truth.label` is `VOID` everywhere, `Truth.valid` true everywhere.
+    `Truth.label` is `VOID` everywhere and `Truth.valid` is true everywhere.
     """
 
     marker = "frame_list.json"
     info: ClassVar[DatasetInfo] = DatasetInfo(
         name="roadanomaly",
-        summary="60 real frames with unexpected objects on or by the road; test only",
+        summary="60 real frames with unexpected objects on or beside the road, for testing alone",
         revision="2019",
         tasks=(Task.ANOMALY,),
         classes=(),
@@ -46,7 +49,7 @@ class RoadAnomaly(Dataset):
     )
 
     def prepare(self) -> None:
-        """Check that every listed frame is there with its mask. Decodes nothing.
+        """Check that every listed frame is there with its mask. No file is decoded.
 
         Raises:
             BenchError: the list, a frame or a mask is missing.
@@ -54,14 +57,16 @@ class RoadAnomaly(Dataset):
         self._frames()
 
     def samples(self, split: str) -> Sequence[Sample]:
-        """The samples of `test`, in natural order; every other split is empty."""
+        """The samples of `test`, in natural order. Every other split is empty."""
         if split != "test":
-            return Samples()
-        return Samples(
-            photograph(f"test/{name}", image, label, _MAP) for name, image, label in self._frames()
+            return LazySamples()
+        return LazySamples(
+            photograph_sample(f"test/{name}", image, label, _LABEL_VALUES)
+            for name, image, label in self._frames()
         )
 
     def _frames(self) -> list[tuple[str, Path, Path]]:
+        """The name, image file and mask file of every listed frame."""
         listing, folder = self.root / self.marker, self.root / "frames"
         if not listing.is_file() or not folder.is_dir():
             missing = folder if listing.is_file() else listing
@@ -69,7 +74,7 @@ class RoadAnomaly(Dataset):
                 f"{missing}: missing, so {self.root} is not a Road Anomaly folder. Expected layout:\n{LAYOUT}"
                 f"\nGet it: {self.info.source}"
             )
-        names = self._listed(listing)
+        names = self._listed_names(listing)
         images = {Path(name).stem: folder / name for name in sorted(names, key=natural_key)}
         for path in images.values():
             if not path.is_file():
@@ -83,11 +88,12 @@ class RoadAnomaly(Dataset):
         # A mask whose frame is on disk but not listed belongs to a frame that was taken off the list.
         unlisted = {path.stem for path in folder.iterdir() if path.is_file()} - images.keys()
         labels = {name: path for name, path in labels.items() if name not in unlisted}
-        pair(images, labels, (folder, folder))
+        check_pairs(images, labels, (folder, folder))
         return [(name, image, labels[name]) for name, image in images.items()]
 
     @staticmethod
-    def _listed(listing: Path) -> list[str]:
+    def _listed_names(listing: Path) -> list[str]:
+        """The file names in `frame_list.json`."""
         try:
             names = json.loads(listing.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
@@ -95,13 +101,16 @@ class RoadAnomaly(Dataset):
                 f"{listing}: cannot be read as JSON ({error}). Restore it from the release."
             ) from error
         if not isinstance(names, list) or not all(isinstance(n, str) and Path(n).name == n for n in names):
-            raise BenchError(f"{listing}: must be a JSON list of file names in {listing.parent / 'frames'}")
+            raise BenchError(
+                f"{listing}: must be a JSON list of file names in {listing.parent / 'frames'}. "
+                "Restore it from the release."
+            )
         return names
 
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
-        """Four generated scenes of 64 x 96."""
-        from .generators import generated_dataset as generated
+        """Write four generated scenes of 64 x 96 pixels."""
+        from .generators import scene_layouts
 
-        generated.write_roadanomaly(folder, generated.TOY)
+        scene_layouts.write_roadanomaly(folder, scene_layouts.TOY)
         return cls(folder)

@@ -1,4 +1,4 @@
-"""StreetHazards (Hendrycks et al., 2019): simulated streets, unseen objects in the test towns."""
+"""StreetHazards (Hendrycks et al., 2019): simulated streets. The test towns hold objects never trained on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import ClassVar
 
 from ..benchmark.interfaces import Archive, Dataset, DatasetInfo, Sample, Task
 from ..benchmark.interfaces.errors import BenchError
-from .formats.images import LabelMap, Samples, list_stems, pair, photograph
+from .formats.file_pairs import check_pairs, list_stems
+from .formats.label_values import LabelValues
+from .formats.lazy_samples import LazySamples
+from .formats.photographs import photograph_sample
 
 CLASSES = (
     "unlabelled",
@@ -47,9 +50,9 @@ test/images/test/TOWN/NAME.png
 test/annotations/test/TOWN/NAME.png"""
 SERVER = "https://people.eecs.berkeley.edu/~hendrycks"
 
-# A PNG holds class + 1. The release has no 0, and 14 (anomaly) in its test split alone.
-_TRAINED = LabelMap({value + 1: value for value in range(13)}, void=frozenset({0}), marks_anomalies=True)
-_TEST = LabelMap(_TRAINED.classes, void=_TRAINED.void, anomaly=frozenset({14}), marks_anomalies=True)
+# A label file holds class + 1. In the release no file holds 0, and only test files hold 14, the anomaly.
+_TRAINED = LabelValues({value + 1: value for value in range(13)}, void=frozenset({0}), marks_anomalies=True)
+_TEST = LabelValues(_TRAINED.classes, void=_TRAINED.void, anomaly=frozenset({14}), marks_anomalies=True)
 _SPLITS = {
     "train": ("train", "training", _TRAINED),
     "validation": ("train", "validation", _TRAINED),
@@ -60,14 +63,14 @@ _SPLITS = {
 class StreetHazards(Dataset):
     """StreetHazards in the layout of its two tar files.
 
-    Anomalous pixels have `Truth.anomaly` true and the label `VOID`: the anomaly task scores them, the failure
-    tasks do not. Pixels of PNG value 0 are not valid.
+    Anomalous pixels have `Truth.anomaly` true and the label `VOID`: the anomaly task scores these pixels, the
+    failure tasks do not. Pixels whose label file holds 0 are not valid.
     """
 
     marker = "train/images/training"
     info: ClassVar[DatasetInfo] = DatasetInfo(
         name="streethazards",
-        summary="5125 simulated street scenes; unseen objects lie in the 1500 of the test towns",
+        summary="5125 simulated street scenes, tested on 1500 of other towns with objects never trained on",
         revision="2019",
         tasks=(Task.ANOMALY, Task.PIXEL_FAILURE, Task.IMAGE_FAILURE),
         default_tasks=(Task.ANOMALY,),
@@ -90,14 +93,14 @@ class StreetHazards(Dataset):
     )
 
     def prepare(self) -> None:
-        """Check that every split is there and every image has its label. Decodes nothing.
+        """Check that every split is there and that every image has its label. No file is decoded.
 
         Raises:
             BenchError: a folder, image or label is missing.
         """
         if not (self.root / "train").is_dir() and not (self.root / "test").is_dir():
             raise BenchError(
-                f"{self.root}: not a StreetHazards folder. Expected layout:\n{LAYOUT}\n"
+                f"{self.root}: this is not a StreetHazards folder. Expected layout:\n{LAYOUT}\n"
                 f"Get it: {self.info.source}"
             )
         for split in _SPLITS:
@@ -106,24 +109,27 @@ class StreetHazards(Dataset):
     def samples(self, split: str) -> Sequence[Sample]:
         """The samples of `train`, `validation` or `test`, in natural order; `group` is the town."""
         if split not in _SPLITS:
-            return Samples()
-        name, label_map = _SPLITS[split][1:]
-        return Samples(
-            photograph(f"{name}/{frame}", image, label, label_map, group=frame.rpartition("/")[0] or None)
+            return LazySamples()
+        _, name, label_values = _SPLITS[split]
+        return LazySamples(
+            photograph_sample(
+                f"{name}/{frame}", image, label, label_values, group=frame.rpartition("/")[0] or None
+            )
             for frame, image, label in self._frames(split)
         )
 
     def _frames(self, split: str) -> list[tuple[str, Path, Path]]:
+        """The name, image file and label file of every frame of a split."""
         top, name, _ = _SPLITS[split]
         folders = self.root / top / "images" / name, self.root / top / "annotations" / name
         images, labels = (list_stems(folder, ".png", LAYOUT) for folder in folders)
-        pair(images, labels, folders)
+        check_pairs(images, labels, folders)
         return [(frame, image, labels[frame]) for frame, image in images.items()]
 
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
-        """Twelve generated scenes (6 train, 2 validation, 4 test) of 64 x 96."""
-        from .generators import generated_dataset as generated
+        """Write twelve generated scenes of 64 x 96 pixels: 6 train, 2 validation, 4 test."""
+        from .generators import scene_layouts
 
-        generated.write_streethazards(folder, generated.TOY)
+        scene_layouts.write_streethazards(folder, scene_layouts.TOY)
         return cls(folder)

@@ -1,4 +1,4 @@
-"""StreetHazards in miniature: generated scenes in its layout, read by its reader. Needs no download."""
+"""StreetHazards in miniature: generated street scenes in the same layout, which need no download."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import ClassVar
 
 from ..benchmark.interfaces import Dataset, DatasetInfo, Preset
-from .generators import generated_dataset as generated
-from .generators import scenes
+from .generators import scene_layouts, scenes
+from .generators.generated_folder import MARKER, Recipe, ensure
 from .streethazards import StreetHazards
 
-RECIPE = generated.Recipe({"train": 120, "validation": 24, "test": 40}, size=(96, 160))
+RECIPE = Recipe({"train": 120, "validation": 24, "test": 40}, size=(96, 160), generator=scenes.REVISION)
 
 
 class StreetHazardsMini(StreetHazards):
-    """Generated StreetHazards: three training towns, one of validation, two of test with unseen objects."""
+    """Generated street scenes: three training towns, one validation town, two test towns with anomalies."""
 
-    marker = generated.MARKER
+    marker = MARKER
     generated = True
     info: ClassVar[DatasetInfo] = replace(
         StreetHazards.info,
         name="streethazards-mini",
-        summary="184 generated street scenes of 96 x 160, objects never trained on in 38 of the 40 tested",
+        summary="184 generated street scenes of 96 x 160; in 38 of 40 test images, objects never trained on",
         revision=f"scenes-{scenes.REVISION}",
         splits=RECIPE.splits,
         licence="MIT, as this package",
@@ -35,18 +35,18 @@ class StreetHazardsMini(StreetHazards):
     )
 
     def prepare(self) -> None:
-        """Generate the tree unless it is there and complete.
+        """Generate the dataset folder unless it is there and complete.
 
         Raises:
             BenchError: the folder holds other files or cannot be written.
         """
-        generated.ensure(self.root, RECIPE, generated.write_streethazards, self._counts)
+        ensure(self.root, RECIPE, scene_layouts.write_streethazards, self._counts)
 
     def _counts(self) -> dict[str, int]:
         return {split: len(self.samples(split)) for split in RECIPE.splits}
 
     @classmethod
     def toy(cls, folder: Path) -> Dataset:
-        """Twelve generated scenes (6 train, 2 validation, 4 test) of 64 x 96."""
-        generated.write_streethazards(folder, generated.TOY)
+        """Write twelve generated scenes of 64 x 96 pixels: 6 train, 2 validation, 4 test."""
+        scene_layouts.write_streethazards(folder, scene_layouts.TOY)
         return cls(folder)

@@ -1,1 +1,1 @@
-"""Readers of file formats that several data sets share."""
+"""Readers of file formats that several data sets share: photographs, NIfTI volumes, and their labels."""

@@ -1,7 +1,7 @@
-"""The ten tasks of the Medical Segmentation Decathlon: what is in their archives, and how it is read.
+"""The ten tasks of the Medical Segmentation Decathlon: what their archives hold, and how volumes are read.
 
-Voxel sizes and windows are nnU-Net's (Isensee et al., Nature Methods 2021): the median voxel size of the
-training cases, and the 0.5 and 99.5 percentiles of Hounsfield units inside the structures.
+Voxel sizes and windows are those of nnU-Net (Isensee et al., Nature Methods 2021): the median voxel size of
+the training cases, and the 0.5 and 99.5 percentiles of the Hounsfield units inside the structures.
 """
 
 from __future__ import annotations
@@ -9,37 +9,38 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...benchmark.interfaces import Archive, DatasetInfo, Preset, Task
-from .images import LabelMap
-from .nifti import Reading, Spacing
+from .decathlon_split import PUBLISHED_SPLIT, SPLIT_SEED, training_cases
+from .label_values import LabelValues
+from .nifti import Reading
+from .voxel_grid import Spacing
 
 SERVER = "https://msd-for-monai.s3-us-west-2.amazonaws.com"
-"""Where MONAI keeps the archives; the digests are its own too."""
-SPLIT = (200, 81)
-"""Training and test cases of the pancreas (SynthCP, Section 4.1); other tasks are split in proportion."""
-SPLIT_SEED = 0
+"""The server from which MONAI downloads the archives. The digests below are MONAI's too."""
 PALETTE = ((0, 0, 0), (230, 170, 60), (200, 40, 60), (70, 130, 220))
 LAYOUT = """\
 {folder}/imagesTr/{prefix}NUMBER.nii.gz
 {folder}/labelsTr/{prefix}NUMBER.nii.gz
-(labels of imagesTs are not published: the labelled cases are split)"""
+(the labels of imagesTs are not published, so the labelled cases are split)"""
 
 
 @dataclass(frozen=True)
 class DecathlonTask:
-    """One task.
+    """The facts of one task of the Decathlon, or of a data set of your own in its layout.
 
     Attributes:
-        name: after "msd-".
-        folder: the release's, and its archive's.
-        prefix: of the file names.
-        structures: classes from 1 on.
-        scored: those whose Dice counts.
-        cases: labelled ones of the release.
-        spacing: (D, H, W) mm.
-        window: Hounsfield units of CT; None for MR.
-        md5: of the archive.
-        segmenters: the first is the default.
-        preset: the default.
+        name: the data set is registered as "msd-" and this name.
+        folder: the name of the dataset folder, and of its archive.
+        prefix: what all file names begin with.
+        what: what its cases are, in the plural.
+        structures: the classes from 1 on.
+        scored: the structures whose Dice counts.
+        cases: the number of labelled cases of the release.
+        spacing: the voxel size (D, H, W) in millimetres that all volumes are resampled to.
+        window: the Hounsfield units of a CT that become 0 and 1; None for MR.
+        md5: the digest of the archive.
+        channels: the number of channels of an image.
+        segmenters: the names of its segmenters, the default first.
+        preset: the default preset.
     """
 
     name: str
@@ -58,13 +59,16 @@ class DecathlonTask:
 
     @property
     def reading(self) -> Reading:
-        """How its volumes are read."""
+        """How the volumes are read."""
         values = {value: value for value in range(len(self.structures) + 1)}
-        return Reading(LabelMap(values), self.spacing, self.window, self.channels)
+        return Reading(LabelValues(values), self.spacing, self.window, self.channels)
 
     @property
     def marker(self) -> str:
-        """What sets its tree apart from the other tasks', which have the same folders."""
+        """The glob pattern that tells the task's folder from those of other tasks.
+
+        All tasks have subfolders of the same names.
+        """
         return f"imagesTr/{self.prefix}*"
 
     @property
@@ -96,11 +100,6 @@ class DecathlonTask:
             default_tasks=(Task.IMAGE_FAILURE,),
             scored=self.scored,
         )
-
-
-def training_cases(cases: int) -> int:
-    """How many of so many cases are trained on."""
-    return round(cases * SPLIT[0] / sum(SPLIT))
 
 
 BRAIN = DecathlonTask(
@@ -186,7 +185,7 @@ PANCREAS = DecathlonTask(
     what="abdominal CTs with pancreas and tumour",
     structures=("pancreas", "tumour"),
     scored=("tumour",),
-    cases=sum(SPLIT),
+    cases=sum(PUBLISHED_SPLIT),
     spacing=(2.5, 0.8, 0.8),
     window=(-96, 215),
     md5="4f7080cfca169fa8066d17ce6eb061e4",

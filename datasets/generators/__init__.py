@@ -1,1 +1,1 @@
-"""Generated data: scenes of streets and abdomens with organs."""
+"""Generators of data sets: street scenes, and volumes with organs. The same seed gives the same files."""

@@ -1,7 +1,7 @@
-"""Generates volumes with an organ and a tumour, and writes them as trees in the Decathlon's layout.
+"""Generates volumes with an organ and a tumour, and writes them as dataset folders in the Decathlon's layout.
 
-What makes a segmenter fail varies from volume to volume: the tumour's size, shape and contrast, the noise,
-and vessels and nodes beside the organ, which are bright as the tumour is.
+What makes a segmenter fail varies from volume to volume: the size, shape and contrast of the tumour, the
+noise, and the vessels and nodes beside the organ, which are as bright as the tumour.
 """
 
 from __future__ import annotations
@@ -15,26 +15,29 @@ import numpy.typing as npt
 
 from ...benchmark.interfaces.errors import ExtraMissingError
 from ..formats.decathlon import DecathlonTask
-from . import generated_dataset as generated
-from .generated_dataset import Recipe
+from .generated_folder import Recipe, sign
 
 REVISION = "organs-1"
+"""The revision of the drawing code, raised whenever the same seed gives other voxels."""
 TOY = Recipe({"train": 7, "test": 3}, (24, 32, 36), generator=REVISION)
+"""The recipe of the toys of volume data sets, which the tests read."""
 HEALTHY = 25
-"""Every so many volumes has an organ without a tumour."""
+"""One of so many volumes holds an organ without a tumour."""
 
 FAT, SOFT, ORGAN, VESSEL = -90.0, 20.0, 85.0, 175.0
-"""Hounsfield units."""
-MARROW = 300.0
-"""Is added where the volume is to pass for MR, which knows no negative values."""
+"""Intensities of tissues in Hounsfield units."""
+MR_OFFSET = 300.0
+"""The amount that is added to Hounsfield units for an MR, whose intensities are never negative."""
 
 Volume = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 Size = tuple[int, int, int]
+SmoothNoise = Callable[[float], Volume]
+"""Draws a new random field of deviation 1, smoothed by a Gaussian of the given σ in voxels."""
 
 
 def write(folder: Path, recipe: Recipe, task: DecathlonTask) -> None:
-    """A tree of a task, all splits of the recipe together, for the reader splits them itself."""
+    """Write the dataset folder of a task. The splits share one folder, since the reader splits the cases."""
     for number in range(sum(recipe.splits.values())):
         depth, height, width = recipe.size
         values, label = render(
@@ -47,22 +50,23 @@ def write(folder: Path, recipe: Recipe, task: DecathlonTask) -> None:
         name = f"{task.prefix}{number + 1:03d}.nii.gz"
         _save(image.astype(np.int16), folder / "imagesTr" / name, task)
         _save(label, folder / "labelsTr" / name, task)
-    generated.sign(folder, recipe)
+    sign(folder, recipe)
 
 
 def render(
     seed: tuple[int, ...], size: Size, structures: int = 2, healthy: bool = False
 ) -> tuple[Volume, npt.NDArray[np.uint8]]:
-    """One volume.
+    """Render one volume.
 
     Args:
-        seed: decides everything.
-        size: (D, H, W), at least 16 each.
-        structures: the first is the organ, the others tumours in it; one alone is the organ.
-        healthy: the last structure is missing.
+        seed: fixes everything.
+        size: (D, H, W), each at least 16.
+        structures: the number of structures. The first is the organ, the others are tumours in it.
+        healthy: whether the last structure is missing.
 
     Returns:
-        Hounsfield units (*size), and labels (*size) from 0 to `structures`.
+        The intensities in Hounsfield units, float32 (*size), and the labels, uint8 (*size), from 0, the
+        background, to `structures`.
     """
     generator = np.random.default_rng(seed)
     smooth = _smooth(generator, size)
@@ -91,8 +95,8 @@ def render(
     return blurred + np.float32(noise) * generator.standard_normal(size, np.float32), label
 
 
-def _smooth(generator: np.random.Generator, size: Size) -> Callable[[float], Volume]:
-    """A function that gives a new random field of deviation 1 that is smooth over so many voxels."""
+def _smooth(generator: np.random.Generator, size: Size) -> SmoothNoise:
+    """Give the function that draws smooth noise of this size."""
 
     def draw(sigma: float) -> Volume:
         field = _filtered(generator.standard_normal(size, np.float32), sigma)
@@ -109,13 +113,13 @@ def _filtered(values: Volume, sigma: float) -> Volume:
 
 
 def _positions(size: Size) -> Volume:
-    """float32 (3, *size), each axis from -1 to 1."""
+    """The coordinates of the voxels, float32 (3, *size), from -1 to 1 along each axis."""
     axes = [np.linspace(-1, 1, length, dtype=np.float32) for length in size]
     return np.stack(np.meshgrid(*axes, indexing="ij"))
 
 
-def _organ(generator: np.random.Generator, size: Size, smooth: Callable[[float], Volume]) -> Mask:
-    """A bent sausage across the volume, thicker at one end."""
+def _organ(generator: np.random.Generator, size: Size, smooth: SmoothNoise) -> Mask:
+    """Draw an organ: a bent sausage across the volume that is thicker at one end."""
     bent = _positions(size) + np.stack([0.06 * smooth(4.0) for _ in range(3)])
     turn = generator.uniform(-0.6, 0.6)
     z, y, x = bent
@@ -129,18 +133,16 @@ def _organ(generator: np.random.Generator, size: Size, smooth: Callable[[float],
     return inside
 
 
-def _vessel(generator: np.random.Generator, size: Size, smooth: Callable[[float], Volume]) -> Mask:
-    """A thin tube from below to above."""
+def _vessel(generator: np.random.Generator, size: Size, smooth: SmoothNoise) -> Mask:
+    """Draw a vessel: a thin tube from the bottom to the top of the volume."""
     z, y, x = _positions(size) + np.stack([0.05 * smooth(4.0) for _ in range(3)])
     place, lean = generator.uniform(-0.7, 0.7, 2), generator.uniform(-0.4, 0.4, 2)
     tube: Mask = (y - place[0] - lean[0] * z) ** 2 + (x - place[1] - lean[1] * z) ** 2 < 0.012
     return tube
 
 
-def _blob(
-    generator: np.random.Generator, organ: Mask, radius: float, smooth: Callable[[float], Volume]
-) -> Mask:
-    """A lump around a voxel of the organ, in voxels; it may grow out of the organ a little."""
+def _blob(generator: np.random.Generator, organ: Mask, radius: float, smooth: SmoothNoise) -> Mask:
+    """Draw a lump of `radius` voxels around a voxel of the organ. It may grow out of the organ a little."""
     places = np.argwhere(organ)
     if not len(places):
         return np.zeros_like(organ)
@@ -155,19 +157,22 @@ def _blob(
 
 
 def _as_scanned(values: Volume, task: DecathlonTask, seed: tuple[int, ...]) -> Volume:
-    """(C, *size): CT as it is; MR in units of its own, every channel with another contrast."""
+    """Turn Hounsfield units into the image of a scanner, float32 (C, *size).
+
+    A CT keeps its units. An MR has units of its own, and every channel has another contrast.
+    """
     if task.window is not None:
         return np.stack([values] * task.channels)
     generator = np.random.default_rng((*seed, 1))
     gains = generator.uniform(0.5, 2.0, task.channels)
-    channels = [gain * np.clip(values + MARROW, 0, None) for gain in gains]
+    channels = [gain * np.clip(values + MR_OFFSET, 0, None) for gain in gains]
     return np.stack(
         [channel if place % 2 == 0 else channel.max() - channel for place, channel in enumerate(channels)]
     )
 
 
 def _save(values: npt.NDArray[np.int16] | npt.NDArray[np.uint8], path: Path, task: DecathlonTask) -> None:
-    """Write (D, H, W), or (C, D, H, W), as a file whose axes point right, to the front and up."""
+    """Write an array (D, H, W) or (C, D, H, W) as a file whose axes point right, to the front and up."""
     try:
         import nibabel
     except ImportError as error:
@@ -178,5 +183,5 @@ def _save(values: npt.NDArray[np.int16] | npt.NDArray[np.uint8], path: Path, tas
     affine = np.diag([*reversed(task.spacing), 1.0])
     image = nibabel.Nifti1Image(np.ascontiguousarray(stored), affine)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # No time in the file: the same seed must give the same bytes.
+    # The file holds no time, since the same seed must give the same bytes.
     path.write_bytes(gzip.compress(image.to_bytes(), compresslevel=1, mtime=0))

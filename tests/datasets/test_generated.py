@@ -1,4 +1,4 @@
-"""The scene generator and the miniatures."""
+"""The generator of street scenes, and the generated data sets that it writes."""
 
 import hashlib
 import itertools
@@ -10,9 +10,9 @@ import pytest
 from segalarm.benchmark.data.folders import variant_of
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.datasets.cityscapes_mini import CityscapesMini
-from segalarm.datasets.generators import generated_dataset as generated
-from segalarm.datasets.generators import scenes
-from segalarm.datasets.generators.scene_canvas import Kind
+from segalarm.datasets.generators import scene_layouts, scenes
+from segalarm.datasets.generators.generated_folder import MARKER, Recipe
+from segalarm.datasets.generators.scene_painting.canvas import Kind
 from segalarm.datasets.streethazards_mini import StreetHazardsMini
 
 MINIS = (StreetHazardsMini, CityscapesMini)
@@ -21,10 +21,10 @@ MINIS = (StreetHazardsMini, CityscapesMini)
 @pytest.fixture(scope="module")
 def minis(tmp_path_factory):
     root = tmp_path_factory.mktemp("minis")
-    found = {cls: cls(root / cls.info.name) for cls in MINIS}
-    for dataset in found.values():
+    datasets = {cls: cls(root / cls.info.name) for cls in MINIS}
+    for dataset in datasets.values():
         dataset.prepare()
-    return found
+    return datasets
 
 
 def digest(folder):
@@ -37,9 +37,9 @@ def digest(folder):
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        recipe = generated.Recipe({"train": 2, "test": 2}, (48, 64), seed)
-        generated.write_streethazards(tmp_path / name, recipe)
-        generated.write_cityscapes(tmp_path / f"{name}-city", recipe)
+        recipe = Recipe({"train": 2, "test": 2}, (48, 64), seed, generator=scenes.REVISION)
+        scene_layouts.write_streethazards(tmp_path / name, recipe)
+        scene_layouts.write_cityscapes(tmp_path / f"{name}-city", recipe)
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
     assert digest(tmp_path / "a-city") == digest(tmp_path / "b-city")
     assert digest(tmp_path / "a") != digest(tmp_path / "c")
@@ -88,15 +88,15 @@ def test_a_scene_holds_anomalies_only_when_asked():
 
 @pytest.fixture
 def small(monkeypatch):
-    """The miniature, smaller."""
+    """The generated data set with fewer and smaller images."""
     monkeypatch.setattr(
         "segalarm.datasets.streethazards_mini.RECIPE",
-        generated.Recipe({"train": 3, "validation": 1, "test": 2}, (48, 64)),
+        Recipe({"train": 3, "validation": 1, "test": 2}, (48, 64), generator=scenes.REVISION),
     )
     return StreetHazardsMini
 
 
-def test_a_complete_tree_is_not_made_again(small, tmp_path):
+def test_a_complete_folder_is_not_generated_again(small, tmp_path):
     dataset = small(tmp_path / "mini")
     dataset.prepare()
     before = {p: p.stat().st_mtime_ns for p in dataset.root.rglob("*")}
@@ -105,11 +105,11 @@ def test_a_complete_tree_is_not_made_again(small, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["revision", "seed", "image", "frame"])
-def test_an_outdated_or_damaged_tree_is_made_anew(damage, small, tmp_path):
+def test_an_outdated_or_damaged_folder_is_generated_again(damage, small, tmp_path):
     dataset = small(tmp_path / "mini")
     dataset.prepare()
     whole = digest(dataset.root)
-    marker = dataset.root / generated.MARKER
+    marker = dataset.root / MARKER
     if damage in ("revision", "seed"):
         facts = json.loads(marker.read_text())
         facts["generator" if damage == "revision" else "seed"] = -1
@@ -158,7 +158,7 @@ def test_a_place_that_cannot_be_written_is_named(small, tmp_path):
         small(tmp_path / "file" / "mini").prepare()
 
 
-def test_two_at_a_time_make_one_tree(small, tmp_path):
+def test_two_at_a_time_make_one_folder(small, tmp_path):
     errors = []
 
     def prepare():

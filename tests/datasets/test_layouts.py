@@ -1,4 +1,4 @@
-"""What holds for every built-in photograph data set: its toy, its samples, its bad trees."""
+"""What holds for every built-in data set of photographs: its toy, its samples, errors of faulty folders."""
 
 import json
 import pickle
@@ -30,7 +30,7 @@ def toys(tmp_path_factory):
 
 
 @pytest.fixture
-def tree(toys, tmp_path):
+def copy_of(toys, tmp_path):
     """A function that gives a data set on a copy of its toy, to be damaged."""
 
     def copy(cls):
@@ -117,8 +117,8 @@ def test_an_empty_folder_is_refused_with_the_layout_and_the_way_to_get_it(cls, t
 
 
 @pytest.mark.parametrize("cls", READERS)
-def test_an_image_without_label_is_named(cls, tree):
-    dataset = tree(cls)
+def test_an_image_without_label_is_named(cls, copy_of):
+    dataset = copy_of(cls)
     image, label = first_pair(dataset)
     label.unlink()
     with pytest.raises(BenchError, match="has no label") as caught:
@@ -127,8 +127,8 @@ def test_an_image_without_label_is_named(cls, tree):
 
 
 @pytest.mark.parametrize("cls", READERS)
-def test_a_label_without_image_is_named(cls, tree):
-    dataset = tree(cls)
+def test_a_label_without_image_is_named(cls, copy_of):
+    dataset = copy_of(cls)
     image, label = first_pair(dataset)
     image.unlink()
     if cls is RoadAnomaly:  # also off the list, which would name the frame itself
@@ -141,8 +141,8 @@ def test_a_label_without_image_is_named(cls, tree):
 
 
 @pytest.mark.parametrize("cls", READERS)
-def test_a_truncated_image_or_label_is_named_when_it_is_read(cls, tree):
-    dataset = tree(cls)
+def test_a_truncated_image_or_label_is_named_when_it_is_read(cls, copy_of):
+    dataset = copy_of(cls)
     for path, read in zip(first_pair(dataset), ("image", "truth"), strict=True):
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         dataset.prepare()  # decodes nothing
@@ -152,8 +152,8 @@ def test_a_truncated_image_or_label_is_named_when_it_is_read(cls, tree):
 
 
 @pytest.mark.parametrize("cls", READERS)
-def test_a_file_that_is_no_image_is_named(cls, tree):
-    dataset = tree(cls)
+def test_a_file_that_is_no_image_is_named(cls, copy_of):
+    dataset = copy_of(cls)
     image, _ = first_pair(dataset)
     image.write_bytes(b"<html>404</html>")
     with pytest.raises(BenchError, match="cannot be read as an image"):
@@ -161,8 +161,8 @@ def test_a_file_that_is_no_image_is_named(cls, tree):
 
 
 @pytest.mark.parametrize("cls", READERS)
-def test_image_and_label_of_different_sizes_are_named(cls, tree):
-    dataset = tree(cls)
+def test_image_and_label_of_different_sizes_are_named(cls, copy_of):
+    dataset = copy_of(cls)
     image, label = first_pair(dataset)
     put_label(label, np.zeros((64, 95)))
     with pytest.raises(BenchError, match="95 x 64") as caught:
@@ -181,8 +181,8 @@ def test_image_and_label_of_different_sizes_are_named(cls, tree):
         (RoadAnomaly, 1, "0, 2"),
     ],
 )
-def test_a_label_value_outside_the_map_is_named_with_the_allowed_ones(cls, value, allowed, tree):
-    dataset = tree(cls)
+def test_a_label_value_outside_the_map_is_named_with_the_allowed_ones(cls, value, allowed, copy_of):
+    dataset = copy_of(cls)
     _, label = first_pair(dataset)
     values = np.zeros((64, 96))
     values[5, 7] = value
@@ -194,8 +194,8 @@ def test_a_label_value_outside_the_map_is_named_with_the_allowed_ones(cls, value
 
 
 @pytest.mark.parametrize("cls", READERS)
-def test_a_colour_coded_label_is_refused(cls, tree):
-    dataset = tree(cls)
+def test_a_colour_coded_label_is_refused(cls, copy_of):
+    dataset = copy_of(cls)
     _, label = first_pair(dataset)
     put_label(label, np.zeros((64, 96, 3)))
     with pytest.raises(BenchError, match="one channel"):
@@ -214,8 +214,8 @@ def test_a_colour_coded_label_is_refused(cls, tree):
         (RoadAnomaly, "frames"),
     ],
 )
-def test_a_half_present_tree_is_refused_with_the_missing_folder_and_the_layout(cls, missing, tree):
-    dataset = tree(cls)
+def test_a_half_present_folder_is_refused_with_the_missing_folder_and_the_layout(cls, missing, copy_of):
+    dataset = copy_of(cls)
     shutil.rmtree(dataset.root / missing)
     with pytest.raises(BenchError) as caught:
         dataset.prepare()
@@ -223,8 +223,8 @@ def test_a_half_present_tree_is_refused_with_the_missing_folder_and_the_layout(c
     assert dataset.info.layout in str(caught.value)
 
 
-def test_an_empty_split_is_refused(tree):
-    dataset = tree(CamVid)
+def test_an_empty_split_is_refused(copy_of):
+    dataset = copy_of(CamVid)
     for name in ("val", "valannot"):
         shutil.rmtree(dataset.root / name)
         (dataset.root / name).mkdir()
@@ -232,8 +232,8 @@ def test_an_empty_split_is_refused(tree):
         dataset.prepare()
 
 
-def test_frames_are_ordered_by_the_value_of_their_numbers(tree):
-    dataset = tree(StreetHazards)
+def test_frames_are_ordered_by_the_value_of_their_numbers(copy_of):
+    dataset = copy_of(StreetHazards)
     for kind in ("images", "annotations"):
         folder = dataset.root / "test" / kind / "test"
         source = next((folder / "t5").iterdir())
@@ -252,16 +252,16 @@ def test_frames_are_ordered_by_the_value_of_their_numbers(tree):
     ]
 
 
-def test_two_image_files_for_one_frame_are_refused(tree):
-    dataset = tree(CamVid)
+def test_two_image_files_for_one_frame_are_refused(copy_of):
+    dataset = copy_of(CamVid)
     image, _ = first_pair(dataset)
     shutil.copy(image, image.with_suffix(".jpg"))
     with pytest.raises(BenchError, match="two files for one frame"):
         dataset.prepare()
 
 
-def test_hidden_files_are_not_frames(tree):
-    dataset = tree(CamVid)
+def test_hidden_files_are_not_frames(copy_of):
+    dataset = copy_of(CamVid)
     before = len(dataset.samples("test"))
     (dataset.root / "test" / "._0001TP_006690.png").write_bytes(b"made by a Mac")
     assert len(dataset.samples("test")) == before

@@ -18,11 +18,12 @@ from segalarm.benchmark.interfaces.errors import BenchError, DataMissingError
 from segalarm.datasets import msd
 from segalarm.datasets.formats import decathlon
 from segalarm.datasets.formats.decathlon import TASKS
+from segalarm.datasets.formats.decathlon_split import cases_of
 from segalarm.datasets.formats.nifti import read_segmentation, read_volume
-from segalarm.datasets.msd import BrainTumour, Hippocampus, Pancreas, Prostate, split_of
+from segalarm.datasets.msd import BrainTumour, Hippocampus, Pancreas, Prostate
 
 DATA = Path(os.environ.get("BENCH_DATA", Path(segalarm.__file__).parent.parent / "shared" / "data"))
-HOW = decathlon.PANCREAS.reading
+READING = decathlon.PANCREAS.reading
 SIZE = (20, 18, 10)
 
 
@@ -33,8 +34,8 @@ def toys(tmp_path_factory):
 
 
 @pytest.fixture
-def tree(toys, tmp_path):
-    return Pancreas(shutil.copytree(toys[Pancreas].root, tmp_path / "tree"))
+def dataset(toys, tmp_path):
+    return Pancreas(shutil.copytree(toys[Pancreas].root, tmp_path / "copy"))
 
 
 def files_of(dataset):
@@ -72,13 +73,13 @@ def test_axes_are_turned_whatever_the_file_holds(codes, tmp_path):
     # nibabel's own canonical form is R, A, S; ours shows a slice from below with the front on top.
     canonical = nibabel.as_closest_canonical(nibabel.load(path)).get_fdata(dtype=np.float32)
     expected = (np.clip(canonical, -96, 215) + 96) / 311
-    np.testing.assert_allclose(read_volume(path, HOW)[0], expected[::-1, ::-1].T, atol=1e-6)
+    np.testing.assert_allclose(read_volume(path, READING)[0], expected[::-1, ::-1].T, atol=1e-6)
 
 
 def test_voxels_are_resampled_as_cells_whose_outer_faces_stay(tmp_path):
     x, y, z = np.indices((16, 18, 12)).astype(np.float32)
     path = write(tmp_path / "a.nii.gz", x + 3 * y + 7 * z, affine_of("LPS", (0.6, 0.6, 5.0)))
-    found = read_volume(path, replace(HOW, window=(0.0, 1000.0)))[0] * 1000
+    found = read_volume(path, replace(READING, window=(0.0, 1000.0)))[0] * 1000
     assert found.shape == (24, 14, 12)  # 12 x 5 / 2.5, 18 x 0.6 / 0.8, 16 x 0.6 / 0.8
     # Where the centres of the new voxels lie among the old ones; beyond the last centre, its value.
     at = [
@@ -94,8 +95,8 @@ def test_labels_move_with_their_image(tmp_path):
     label[4:12, 6:12, 3:9] = 2
     affine = affine_of("RAS", (0.6, 0.6, 5.0))
     image = write(tmp_path / "image.nii.gz", np.where(label == 2, 215, -96).astype(np.int16), affine)
-    truth = read_segmentation(image, write(tmp_path / "label.nii.gz", label, affine), HOW)
-    inside = read_volume(image, HOW)[0] > 0.5
+    truth = read_segmentation(image, write(tmp_path / "label.nii.gz", label, affine), READING)
+    inside = read_volume(image, READING)[0] > 0.5
     assert truth.label.dtype == np.int64
     assert set(np.unique(truth.label)) == {0, 2}
     assert (inside != (truth.label == 2)).mean() < 0.02
@@ -149,7 +150,7 @@ def test_archives_are_monais():
 
 def test_the_split_is_the_same_everywhere():
     cases = [f"pancreas_{number:03d}" for number in range(1, 282)]
-    train, test = split_of(cases, "train"), split_of(reversed(cases), "test")
+    train, test = cases_of(cases, "train"), cases_of(reversed(cases), "test")
     assert (len(train), len(test)) == (200, 81)
     assert set(train).isdisjoint(test)
     # Recorded: another seed, or another rule, gives others.
@@ -212,8 +213,8 @@ def in_micrometres(path):
         (lambda path: path.unlink(), "no such file"),
     ],
 )
-def test_a_faulty_file_is_named_as_image_and_as_label(damage, message, tree):
-    samples = list(tree.samples("test"))
+def test_a_faulty_file_is_named_as_image_and_as_label(damage, message, dataset):
+    samples = list(dataset.samples("test"))
     image, _ = samples[0]._read_truth.args[:2]
     damage(image)
     with pytest.raises(BenchError, match=message) as caught:
@@ -227,36 +228,36 @@ def test_a_faulty_file_is_named_as_image_and_as_label(damage, message, tree):
     assert str(label) in str(caught.value)
 
 
-def test_a_label_of_another_shape_is_named_with_its_image(tree):
-    image, label = files_of(tree)
+def test_a_label_of_another_shape_is_named_with_its_image(dataset):
+    image, label = files_of(dataset)
     loaded = nibabel.load(label)
     write(label, np.asarray(loaded.dataobj)[:, :-1], loaded.affine)
     with pytest.raises(BenchError, match=r"the label is \(36, 31, 24\).*is \(36, 32, 24\)") as caught:
-        _ = tree.samples("test")[0].truth
+        _ = dataset.samples("test")[0].truth
     assert str(label) in str(caught.value)
     assert str(image) in str(caught.value)
 
 
-def test_a_label_that_lies_elsewhere_is_named(tree):
-    _, label = files_of(tree)
+def test_a_label_that_lies_elsewhere_is_named(dataset):
+    _, label = files_of(dataset)
     loaded = nibabel.load(label)
     moved = loaded.affine.copy()
     moved[0, 3] += 4
     write(label, np.asarray(loaded.dataobj), moved)
     with pytest.raises(BenchError, match=r"wrong header: its voxels lie up to 4 mm from those of"):
-        _ = tree.samples("test")[0].truth
+        _ = dataset.samples("test")[0].truth
 
 
-def test_a_volume_that_memory_does_not_hold_is_named_with_the_way_out(tree, monkeypatch):
+def test_a_volume_that_memory_does_not_hold_is_named_with_the_way_out(dataset, monkeypatch):
     def exhausted(*args, **options):
         raise MemoryError("Unable to allocate 9 GiB")
 
-    path, _ = files_of(tree)
+    path, _ = files_of(dataset)
     loaded = nibabel.load(path)
     write(path, np.asarray(loaded.dataobj), loaded.affine @ np.diag([2, 2, 2, 1]))
     monkeypatch.setattr("scipy.ndimage.zoom", exhausted)
     with pytest.raises(BenchError, match=r"does not hold the volume .*9 GiB.* larger voxels") as caught:
-        _ = tree.samples("test")[0].image
+        _ = dataset.samples("test")[0].image
     assert str(path) in str(caught.value)
 
 
@@ -271,50 +272,50 @@ def test_a_volume_that_memory_does_not_hold_is_named_with_the_way_out(tree, monk
         (np.nan, "holds nan, which is no"),
     ],
 )
-def test_an_unknown_label_value_is_named(value, message, scale, tree):
+def test_an_unknown_label_value_is_named(value, message, scale, dataset):
     """Halved, a volume keeps one voxel of eight: the wrong one is none of them."""
-    for path, wrong in zip(files_of(tree), (False, True), strict=True):
+    for path, wrong in zip(files_of(dataset), (False, True), strict=True):
         loaded = nibabel.load(path)
         values = np.asarray(loaded.dataobj).astype(np.float32)
         values[0, 0, 0] = value if wrong else values[0, 0, 0]
         write(path, values, loaded.affine @ np.diag([scale, scale, scale, 1]))
     with pytest.raises(BenchError, match=message) as caught:
-        _ = tree.samples("test")[0].truth
+        _ = dataset.samples("test")[0].truth
     assert str(path) in str(caught.value)
 
 
-def test_labels_stored_as_floats_are_classes(tree):
-    _, label = files_of(tree)
-    before = tree.samples("test")[0].truth.label
+def test_labels_stored_as_floats_are_classes(dataset):
+    _, label = files_of(dataset)
+    before = dataset.samples("test")[0].truth.label
     loaded = nibabel.load(label)
     write(label, np.asarray(loaded.dataobj).astype(np.float32), loaded.affine)
-    np.testing.assert_array_equal(tree.samples("test")[0].truth.label, before)
+    np.testing.assert_array_equal(dataset.samples("test")[0].truth.label, before)
 
 
-def test_an_image_that_holds_nan_or_other_channels_is_named(tree):
-    image, _ = files_of(tree)
+def test_an_image_that_holds_nan_or_other_channels_is_named(dataset):
+    image, _ = files_of(dataset)
     loaded = nibabel.load(image)
     values = np.asarray(loaded.dataobj).astype(np.float32)
     write(image, np.stack([values, values], axis=-1), loaded.affine)
     with pytest.raises(BenchError, match="has 2 channels, but the data set's images have 1"):
-        _ = tree.samples("test")[0].image
+        _ = dataset.samples("test")[0].image
     values[1, 2, 3] = np.nan
     write(image, values, loaded.affine)
     with pytest.raises(BenchError, match="no finite number"):
-        _ = tree.samples("test")[0].image
+        _ = dataset.samples("test")[0].image
 
 
-def test_files_that_a_mac_left_are_no_cases(tree):
-    before = len(tree.samples("test"))
+def test_files_that_a_mac_left_are_no_cases(dataset):
+    before = len(dataset.samples("test"))
     for folder in ("imagesTr", "labelsTr"):
-        (tree.root / folder / "._pancreas_001.nii.gz").write_bytes(b"made by a Mac")
-    tree.prepare()
-    assert len(tree.samples("test")) == before
+        (dataset.root / folder / "._pancreas_001.nii.gz").write_bytes(b"made by a Mac")
+    dataset.prepare()
+    assert len(dataset.samples("test")) == before
 
 
-def test_a_tree_that_is_not_the_release_needs_a_name(tree):
+def test_a_folder_that_is_not_the_release_needs_a_name(dataset):
     with pytest.raises(BenchError, match="--variant"):
-        variant_of(tree, {})
+        variant_of(dataset, {})
 
 
 def test_every_real_hippocampus_is_read():
@@ -341,7 +342,7 @@ def test_every_real_hippocampus_is_read():
             np.testing.assert_array_equal(np.bincount(label.ravel(), minlength=3), counts)
 
 
-def test_a_tree_of_ones_own_is_one_more_subclass(tmp_path):
+def test_a_data_set_of_ones_own_is_one_more_subclass(tmp_path):
     task = replace(decathlon.PANCREAS, name="kidney", folder="Task99_Kidney", prefix="kidney_", cases=10)
     kind = type("Kidney", (msd.MSD,), {"task": task, "info": task.info, "marker": task.marker})
     dataset = kind.toy(tmp_path / "Task99_Kidney")

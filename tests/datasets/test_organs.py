@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from segalarm.benchmark.data.folders import variant_of
 from segalarm.datasets.formats import decathlon
-from segalarm.datasets.generators import generated_dataset as generated
 from segalarm.datasets.generators import organs
+from segalarm.datasets.generators.generated_folder import MARKER, Recipe
 from segalarm.datasets.pancreas_mini import RECIPE, PancreasMini
 
 SIZE = (20, 24, 28)
@@ -62,25 +62,25 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
         return hashlib.sha256(b"".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()
 
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        recipe = generated.Recipe({"train": 2, "test": 1}, SIZE, seed, organs.REVISION)
+        recipe = Recipe({"train": 2, "test": 1}, SIZE, seed, generator=organs.REVISION)
         organs.write(tmp_path / name, recipe, decathlon.PANCREAS)
     assert digest(tmp_path / "a") == digest(tmp_path / "b")
     assert digest(tmp_path / "a") != digest(tmp_path / "c")
 
 
-def test_a_tree_of_another_revision_is_made_anew(tmp_path, monkeypatch):
+def test_a_folder_of_another_revision_is_generated_again(tmp_path, monkeypatch):
     small = replace(RECIPE, splits={"train": 3, "test": 1}, size=SIZE)
     monkeypatch.setattr("segalarm.datasets.pancreas_mini.RECIPE", small)
     dataset = PancreasMini(tmp_path / "mini")
     dataset.prepare()
-    made = (tmp_path / "mini" / generated.MARKER).stat().st_mtime_ns
+    made = (tmp_path / "mini" / MARKER).stat().st_mtime_ns
     dataset.prepare()
-    assert (tmp_path / "mini" / generated.MARKER).stat().st_mtime_ns == made
+    assert (tmp_path / "mini" / MARKER).stat().st_mtime_ns == made
     monkeypatch.setattr(
         "segalarm.datasets.pancreas_mini.RECIPE", replace(small, generator="organs-of-tomorrow")
     )
     dataset.prepare()
-    assert "organs-of-tomorrow" in (tmp_path / "mini" / generated.MARKER).read_text()
+    assert "organs-of-tomorrow" in (tmp_path / "mini" / MARKER).read_text()
 
 
 @pytest.mark.parametrize("structures", [1, 2, 3])

@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 
 import pytest
-from segalarm.datasets.generators import generated_dataset as generated
+from segalarm.datasets.generators import scene_layouts, scenes
+from segalarm.datasets.generators.generated_folder import Recipe
 from segalarm.tests.performance.memory import bench_peak
 
 pytestmark = [
@@ -46,7 +47,7 @@ PUBLISHED = (
 def lay_out(folder, frames):
     """A StreetHazards tree of so many frames to train on, and so many to test."""
     splits = {"train": SHAPES, "validation": 1, "test": SHAPES}
-    generated.write_streethazards(folder, generated.Recipe(splits, (720, 1280), 0))
+    scene_layouts.write_streethazards(folder, Recipe(splits, (720, 1280), generator=scenes.REVISION))
     for split in ("train", "test"):
         images = sorted((folder / split / "images").rglob("*.png"))
         images = [image for image in images if "validation" not in image.parts]

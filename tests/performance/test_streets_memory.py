@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from segalarm.datasets.cityscapes import Cityscapes
-from segalarm.datasets.generators import generated_dataset as generated
+from segalarm.datasets.generators import scene_layouts, scenes
+from segalarm.datasets.generators.generated_folder import Recipe
 from segalarm.tests.performance.memory import bench_peak, needs_proc
 
 pytestmark = [pytest.mark.slow, needs_proc]
@@ -30,7 +31,8 @@ METHODS = "msp,mcdropout,direct-prediction,vae-alarm,synthcp"
 
 def lay_out(folder, part):
     """A Cityscapes tree of this part of the release's frames."""
-    generated.write_cityscapes(folder, generated.Recipe({"train": SHAPES, "test": SHAPES}, (1024, 2048), 0))
+    recipe = Recipe({"train": SHAPES, "test": SHAPES}, (1024, 2048), generator=scenes.REVISION)
+    scene_layouts.write_cityscapes(folder, recipe)
     count = 0
     for split, name in (("train", "train"), ("test", "val")):
         wanted = round(Cityscapes.info.splits[split] * part)

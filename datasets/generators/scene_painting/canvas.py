@@ -1,6 +1,7 @@
-"""The canvas of a generated scene: a pinhole camera over a flat ground, painting colour and kind together.
+"""The canvas of a generated scene, seen by a pinhole camera over flat ground; holds colours, kinds and light.
 
-World axes in metres: x to the right of the road's middle, y up from the ground, z ahead of the camera.
+The axes of the world are in metres: x to the right of the road's middle, y up from the ground, z ahead of the
+camera.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from .colours import Colour, mix, shade
+
 Bytes = npt.NDArray[np.uint8]
-Colour = tuple[float, float, float]
 Point = tuple[float, float, float]
+"""World coordinates (x, y, z) in metres."""
 
 OVERSAMPLING = 2
+"""A scene is painted at this many times its final height and width."""
 NEAREST = 0.9
-"""Points nearer than this many metres are moved there, so that nothing is projected from behind."""
+"""Points closer to the camera than this many metres are moved to this distance: none may lie behind it."""
 
 
 class Kind(IntEnum):
-    """What a pixel shows; each layout has its own numbers for these."""
+    """The kind of thing that a pixel shows. The label values of a layout are derived from kinds."""
 
     SKY = 0
     ROAD = 1
@@ -53,14 +57,14 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Camera:
-    """Projects the world onto an image of `rows` x `columns`.
+    """A camera that projects the world onto an image of `rows` x `columns` pixels.
 
     Attributes:
-        focal: focal length in pixels.
-        centre: column of the vanishing point.
-        horizon: row of the horizon.
-        height: metres above the ground.
-        bend: the road's middle lies at x = bend z^2.
+        focal: the focal length in pixels.
+        centre: the column of the vanishing point.
+        horizon: the row of the horizon.
+        height: the camera's height above the ground in metres.
+        bend: the curvature of the road, whose middle lies at x = bend · z².
     """
 
     rows: int
@@ -72,34 +76,30 @@ class Camera:
     bend: float
 
     def project(self, point: Point) -> tuple[float, float]:
-        """Column and row of a world point."""
+        """Project a world point to its column and row in the image."""
         x, y, z = point[0], point[1], max(point[2], NEAREST)
         scale = self.focal / z
         return self.centre + scale * (x + self.bend * z * z), self.horizon + scale * (self.height - y)
 
     def side(self, x: float, half: float, z: float) -> int:
-        """Which side of a box of half-width `half` at x the camera sees: -1 left, 1 right, 0 neither."""
+        """Tell which side of a box of half-width `half` at x the camera sees: -1 left, 1 right, 0 neither."""
         middle = x + self.bend * z * z
         return -1 if middle - half > 0 else 1 if middle + half < 0 else 0
 
 
-def shade(colour: Colour, factor: float) -> Colour:
-    """The colour, brighter or darker."""
-    return colour[0] * factor, colour[1] * factor, colour[2] * factor
-
-
-def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """`share` of b in a."""
-    return tuple(p + (q - p) * share for p, q in zip(a, b, strict=True))  # type: ignore[return-value]
+def rectangle(width: float, height: float, base: float) -> list[tuple[float, float]]:
+    """Give the outline, as `Canvas.upright` takes it, of a rectangle whose foot is `base` metres up."""
+    half, top = width / 2, base + height
+    return [(-half, base), (-half, top), (half, top), (half, base)]
 
 
 class Canvas:
-    """Colour, kind and light of every pixel, painted from far to near at twice the final size.
+    """The colour, kind and light of every pixel, at `OVERSAMPLING` times the final size, painted far to near.
 
     Args:
-        camera: projects points onto the painted (oversampled) image.
-        haze: colour that things fade to with distance.
-        sight: distance in metres at which 63 % of a colour is haze.
+        camera: the camera of the painted (oversampled) image.
+        haze: the colour that things fade to with distance.
+        sight: the distance in metres at which a colour consists of haze by 63 %.
     """
 
     def __init__(self, camera: Camera, haze: Colour, sight: float) -> None:
@@ -117,7 +117,7 @@ class Canvas:
         return tuple(min(max(int(c), 0), 255) for c in mixed)  # type: ignore[return-value]
 
     def face(self, points: Sequence[Point], colour: Colour, kind: Kind | None) -> None:
-        """Paint a polygon. `kind` None: a detail on what is there already."""
+        """Paint a polygon. With `kind` None, it is a detail, and the kinds of its pixels stay."""
         flat = [self.camera.project(point) for point in points]
         columns, rows = [p[0] for p in flat], [p[1] for p in flat]
         if (
@@ -134,7 +134,7 @@ class Canvas:
             self._draws[2].polygon(flat, fill=255)
 
     def line(self, points: Sequence[Point], width: float, colour: Colour, kind: Kind | None) -> None:
-        """Paint a line `width` metres wide, one painted pixel at least."""
+        """Paint a line that is `width` metres wide, and at least one painted pixel."""
         flat = [self.camera.project(point) for point in points]
         z = sum(point[2] for point in points) / len(points)
         thick = max(1, round(width * self.camera.focal / max(z, NEAREST)))
@@ -146,7 +146,7 @@ class Canvas:
     def disc(
         self, centre: Point, radii: tuple[float, float], colour: Colour, kind: Kind | None, ring: float = 0
     ) -> None:
-        """Paint an ellipse that faces the camera; with `ring` > 0 only its rim, that many metres wide."""
+        """Paint an ellipse that faces the camera. With `ring` > 0, paint only its rim, `ring` metres wide."""
         column, row = self.camera.project(centre)
         scale = self.camera.focal / max(centre[2], NEAREST)
         across, up = max(radii[0] * scale, 0.6), max(radii[1] * scale, 0.6)
@@ -167,7 +167,7 @@ class Canvas:
     def upright(
         self, x: float, z: float, shape: Sequence[tuple[float, float]], colour: Colour, kind: Kind | None
     ) -> None:
-        """Paint a flat figure that faces the camera; `shape` gives (x, y) from its foot."""
+        """Paint a flat figure that faces the camera. `shape` holds its corners (x, y), seen from its foot."""
         self.face([(x + dx, y, z) for dx, y in shape], colour, kind)
 
     def box(
@@ -180,7 +180,13 @@ class Canvas:
         base: float = 0,
         sun: float = 1,
     ) -> None:
-        """Paint a box with its near face at z: `size` is width, height, length; its side is lit by `sun`."""
+        """Paint a box whose near face is at z.
+
+        Args:
+            size: width, height and length in metres.
+            base: the height of the box's underside above the ground.
+            sun: the brightness of the side that the camera sees.
+        """
         width, height, length = size
         half, top = width / 2, base + height
         if top < self.camera.height:
@@ -199,12 +205,12 @@ class Canvas:
         self.upright(x, z, [(-half, base), (-half, top), (half, top), (half, base)], colour, kind)
 
     def shadow(self, points: Sequence[Point], strength: float = 0.55) -> None:
-        """Darken what is painted there now; what is painted later on top is lit again."""
+        """Darken a polygon of what is painted so far. What is painted over the shadow later is lit again."""
         flat = [self.camera.project(point) for point in points]
         self._draws[2].polygon(flat, fill=int(255 * strength))
 
     def shadow_below(self, x: float, z: float, width: float, length: float) -> None:
-        """A contact shadow on the ground."""
+        """Paint the shadow on the ground below a thing of this width and length whose near edge is at z."""
         half = width / 2
         self.shadow(
             [(x - half, 0, z), (x + half, 0, z), (x + half, 0, z + length), (x - half, 0, z + length)], 0.45

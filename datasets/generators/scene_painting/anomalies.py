@@ -1,4 +1,4 @@
-"""What no training scene holds: animals, furniture, balls, crates and the like, in textures of their own."""
+"""Objects that no training scene holds, such as animals, furniture and balls, in textures of their own."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.random import Generator
 
-from .scene_canvas import Canvas, Colour, Kind, shade
+from .canvas import Canvas, Kind
+from .colours import Colour, shade
 
-Random = np.random.Generator
 Outline = list[tuple[float, float]]
 
 ODD: tuple[Colour, ...] = (
@@ -26,10 +27,14 @@ ODD: tuple[Colour, ...] = (
 
 
 class Brush:
-    """Paints parts of an object `scale` metres tall whose foot stands at (x, base, z)."""
+    """A brush for the parts of one anomalous object.
+
+    The object is `scale` metres tall and its foot stands at (x, base, z). Its two colours, `coat` and `mark`,
+    and the side that it is turned to are drawn at random. All coordinates below are in units of its height.
+    """
 
     def __init__(
-        self, canvas: Canvas, rng: Random, x: float, z: float, scale: float, base: float = 0
+        self, canvas: Canvas, rng: Generator, x: float, z: float, scale: float, base: float = 0
     ) -> None:
         self.canvas, self.rng = canvas, rng
         self.x, self.z, self.scale, self.base = x, z, scale, base
@@ -41,25 +46,25 @@ class Brush:
         return self.x + self.flip * x * self.scale, self.base + y * self.scale, self.z
 
     def shape(self, outline: Outline, colour: Colour, detail: bool = False) -> None:
-        """A polygon in units of the object's height."""
+        """Paint a polygon. A detail keeps the kinds of the pixels below it."""
         self.canvas.face([self._at(*p) for p in outline], colour, None if detail else Kind.ANOMALY)
 
     def oval(
         self, x: float, y: float, radii: tuple[float, float], colour: Colour, detail: bool = False
     ) -> None:
-        """An ellipse in units of the object's height."""
+        """Paint an ellipse. A detail keeps the kinds of the pixels below it."""
         size = radii[0] * self.scale, radii[1] * self.scale
         self.canvas.disc(self._at(x, y), size, colour, None if detail else Kind.ANOMALY)
 
     def bar(
         self, start: tuple[float, float], stop: tuple[float, float], width: float, colour: Colour
     ) -> None:
-        """A thick line in units of the object's height."""
+        """Paint a thick line."""
         ends = [self._at(*start), self._at(*stop)]
         self.canvas.line(ends, width * self.scale, colour, Kind.ANOMALY)
 
     def spots(self, x: float, y: float, radii: tuple[float, float], colour: Colour) -> None:
-        """Seven spots inside an ellipse."""
+        """Paint seven spots inside an ellipse."""
         for _ in range(7):
             angle, reach = self.rng.uniform(0, 2 * math.pi), math.sqrt(self.rng.uniform(0, 0.55))
             dx, dy = radii[0] * reach * math.cos(angle), radii[1] * reach * math.sin(angle)
@@ -67,7 +72,7 @@ class Brush:
 
 
 def animal(brush: Brush) -> None:
-    """Four legs, a body with spots or stripes, neck, head and tail."""
+    """Paint four legs, a body with spots or stripes, neck, head and tail."""
     coat, mark = brush.coat, brush.mark
     neck = brush.rng.uniform(0.0, 0.35)
     for x in (-0.42, -0.3, 0.28, 0.4):
@@ -85,7 +90,7 @@ def animal(brush: Brush) -> None:
 
 
 def bird(brush: Brush) -> None:
-    """A round body on two thin legs, with a beak."""
+    """Paint a round body on two thin legs, with a beak."""
     for x in (-0.08, 0.1):
         brush.bar((x, 0), (x, 0.3), 0.06, (226, 140, 40))
     brush.oval(0, 0.48, (0.42, 0.27), brush.coat)
@@ -96,7 +101,7 @@ def bird(brush: Brush) -> None:
 
 
 def ball(brush: Brush) -> None:
-    """A ball in sectors of two colours."""
+    """Paint a ball in sectors of two colours."""
     brush.oval(0, 0.5, (0.5, 0.5), brush.coat)
     for start in np.arange(0, 2 * math.pi, 2 * math.pi / 3):
         angles = np.linspace(start, start + math.pi / 3, 5)
@@ -105,7 +110,7 @@ def ball(brush: Brush) -> None:
 
 
 def crate(brush: Brush) -> None:
-    """A chequered or cross-braced crate."""
+    """Paint a chequered or cross-braced crate."""
     square = [(-0.5, 0.0), (-0.5, 1.0), (0.5, 1.0), (0.5, 0.0)]
     brush.shape(
         [(-0.5, 1.0), (-0.3, 1.15), (0.7, 1.15), (0.7, 0.15), (0.5, 0.0), (0.5, 1.0)], shade(brush.coat, 0.7)
@@ -128,7 +133,7 @@ def crate(brush: Brush) -> None:
 
 
 def armchair(brush: Brush) -> None:
-    """An armchair with cushions."""
+    """Paint an armchair with cushions."""
     brush.shape([(-0.55, 0.1), (-0.5, 1.0), (0.5, 1.0), (0.55, 0.1)], brush.coat)
     brush.shape([(-0.36, 0.45), (-0.34, 0.92), (0.34, 0.92), (0.36, 0.45)], brush.mark, detail=True)
     brush.shape(
@@ -143,7 +148,7 @@ def armchair(brush: Brush) -> None:
 
 
 def table(brush: Brush) -> None:
-    """A table with a striped cloth."""
+    """Paint a table with a striped cloth."""
     for x in (-0.55, 0.55):
         brush.bar((x, 0), (x, 0.8), 0.09, shade(brush.coat, 0.6))
     brush.shape([(-0.75, 0.62), (-0.6, 0.92), (0.6, 0.92), (0.75, 0.62)], brush.coat)
@@ -152,7 +157,7 @@ def table(brush: Brush) -> None:
 
 
 def umbrella(brush: Brush) -> None:
-    """An open parasol with coloured gores."""
+    """Paint an open parasol with coloured gores."""
     brush.bar((0, 0), (0, 0.9), 0.06, (210, 206, 196))
     brush.oval(0, 0.03, (0.2, 0.05), shade(brush.mark, 0.6))
     arc = [(0.6 * math.cos(a), 0.65 + 0.4 * math.sin(a)) for a in np.linspace(0, math.pi, 13)]
@@ -162,7 +167,7 @@ def umbrella(brush: Brush) -> None:
 
 
 def rocks(brush: Brush) -> None:
-    """A heap of boulders in three shades of grey or brown."""
+    """Paint a heap of boulders in three shades of grey or brown."""
     stone: Colour = ((122, 116, 108), (140, 112, 86), (96, 98, 102))[int(brush.rng.integers(3))]
     for x, y, size in ((-0.4, 0.3, 0.38), (0.42, 0.28, 0.34), (0, 0.62, 0.38)):
         angles = np.sort(brush.rng.uniform(0, 2 * math.pi, 8))
@@ -172,7 +177,7 @@ def rocks(brush: Brush) -> None:
 
 
 def robot(brush: Brush) -> None:
-    """Boxes for body and head, a dial and two antennae."""
+    """Paint boxes for body and head, a dial and two antennae."""
     for x in (-0.18, 0.18):
         brush.bar((x, 0), (x, 0.35), 0.13, shade(brush.coat, 0.6))
         brush.bar((x, 0.9), (x * 1.8, 1.15), 0.04, brush.mark)
@@ -184,7 +189,7 @@ def robot(brush: Brush) -> None:
 
 
 def balloon(brush: Brush) -> None:
-    """A hot-air balloon, in the air."""
+    """Paint a hot-air balloon in the air."""
     brush.shape([(-0.1, 0.0), (-0.1, 0.14), (0.1, 0.14), (0.1, 0.0)], (110, 80, 50))
     for x in (-0.1, 0.1):
         brush.bar((x, 0.1), (x * 3, 0.45), 0.02, (60, 54, 48))
@@ -193,7 +198,7 @@ def balloon(brush: Brush) -> None:
     brush.oval(0, 0.68, (0.09, 0.34), brush.coat, detail=True)
 
 
-GROUNDED: tuple[Callable[[Brush], None], ...] = (
+ON_THE_GROUND: tuple[Callable[[Brush], None], ...] = (
     animal,
     animal,
     bird,
@@ -205,12 +210,13 @@ GROUNDED: tuple[Callable[[Brush], None], ...] = (
     rocks,
     robot,
 )
+"""Objects that stand on the ground, with one chance a line: animals are drawn twice as often as others."""
 
 
-def paint_anomaly(canvas: Canvas, rng: Random, x: float, z: float, scale: float) -> None:
-    """One unseen object, `scale` metres tall, on the ground; one in twelve is a balloon in the air."""
+def paint_anomaly(canvas: Canvas, rng: Generator, x: float, z: float, scale: float) -> None:
+    """Paint an anomalous object `scale` metres tall on the ground. One in twelve is a balloon in the air."""
     if rng.random() < 1 / 12:
         balloon(Brush(canvas, rng, x * 2, z + 14, 5 * scale, base=7))
         return
     canvas.shadow_below(x, z - 0.15 * scale, scale, 0.4 * scale)
-    GROUNDED[int(rng.integers(len(GROUNDED)))](Brush(canvas, rng, x, z, scale))
+    ON_THE_GROUND[int(rng.integers(len(ON_THE_GROUND)))](Brush(canvas, rng, x, z, scale))
