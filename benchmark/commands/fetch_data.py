@@ -26,7 +26,7 @@ def data(name: str | None, data: tuple[str, ...], workspace: Path | None, fetch:
 
     For each data set, the source, the licence and the number of images on this machine are shown.
     """
-    from ..data.folders import fetch as download
+    from ..data.download import fetch as download
 
     registry = load_registry()
     folders = data_folders(data)

@@ -53,15 +53,15 @@ def run(**options: Any) -> None:
         from .progress import track
 
         outcome = run_request(request, registry, track, click.echo)
-    for cell in outcome.cells:
-        who = cell.identity
-        reason = f": {cell.reason}" if cell.reason else ""
-        where = f"{who.dataset} ({who.task}, {who.segmenter}, seed {who.seed})"
-        click.echo(f"{cell.state:8} {who.method} on {where}{reason}")
-    for what, reason in outcome.absent:
-        click.echo(f"skipped  {what}: {reason}")
-    for what, reason in outcome.errors:
-        click.echo(f"failed   {what}: {reason}")
+    for result in outcome.results:
+        job = result.identity
+        reason = f": {result.reason}" if result.reason else ""
+        where = f"{job.dataset} ({job.task}, {job.segmenter}, seed {job.seed})"
+        click.echo(f"{result.state:8} {job.method} on {where}{reason}")
+    for unplanned in outcome.absent:
+        click.echo(f"skipped  {unplanned.name}: {unplanned.error}")
+    for unplanned in outcome.errors:
+        click.echo(f"failed   {unplanned.name}: {unplanned.error}")
     click.echo(f"records: {request.record_folder}")
     if outcome.failed:
         sys.exit(1)

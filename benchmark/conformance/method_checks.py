@@ -16,7 +16,6 @@ import torch
 from ..interfaces import (
     Config,
     Context,
-    Source,
     Item,
     Method,
     Needs,
@@ -24,12 +23,13 @@ from ..interfaces import (
     Preset,
     Protocol,
     Scores,
+    Source,
     Task,
     View,
 )
 from ..plugins.registry import Entry
-from ..run.folds import LabelPairs, LivePairs
 from ..run.configure import configure
+from ..run.folds import LabelPairs, LivePairs
 from .colour_segmenter import ColourSegmenter
 from .requirement import Check, require, require_no_pickles, require_strict_config
 from .toys import TOYS, made_toy, toy_class, toy_context

@@ -12,8 +12,8 @@ from segalarm.benchmark.storage.record import Record, read_records
 from segalarm.cli import main
 from segalarm.results.tables.build import build_table
 from segalarm.results.tables.matrix import build_matrix
-from segalarm.results.tables.render import render
 from segalarm.results.tables.paper import TABLE1, TABLE2
+from segalarm.results.tables.render import render
 
 NAN = float("nan")
 
