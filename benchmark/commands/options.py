@@ -102,7 +102,7 @@ set_option = click.option(
 def _read_defaults(context: click.Context, _: click.Parameter, file: Path | None) -> Path | None:
     """Let the table [run] of a TOML file stand in for options that the command line does not give."""
     if file is not None:
-        from ..run.configure import read_toml
+        from ..plugins.configure import read_toml
 
         table = read_toml(file).get("run", {})
         if not isinstance(table, dict):
@@ -245,7 +245,7 @@ def make_request(options: Mapping[str, Any]) -> Request:
         click.UsageError: `--seed` or a list of names is malformed.
         BenchError: a task is unknown, or `--set`, `--sweep` or the file of `--config` is malformed.
     """
-    from ..run.configure import parse_options, parse_sweeps
+    from ..plugins.configure import parse_options, parse_sweeps
     from ..run.request import Request
 
     workspace = options["workspace"] or home()

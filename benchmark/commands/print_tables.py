@@ -65,7 +65,8 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
     NAME is 1, 2, 3 or 4 for a table of the paper, the name of a plugin's table, or "matrix": which methods
     were run on which data sets, and why others were not. Without NAME, all tables but the matrix are printed.
     """
-    from ...results.tables.build import build_table, render
+    from ...results.tables.build import build_table
+    from ...results.tables.render import render
     from ..storage.record import read_records
 
     if chosen["cost"] and chosen["per_class"]:

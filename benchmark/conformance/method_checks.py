@@ -27,9 +27,9 @@ from ..interfaces import (
     Task,
     View,
 )
+from ..plugins.configure import configure
 from ..plugins.registry import Entry
-from ..run.configure import configure
-from ..run.folds import LabelPairs, LivePairs
+from ..training.fold_predictions import LabelPairs, LivePairs
 from .colour_segmenter import ColourSegmenter
 from .requirement import Check, require, require_no_pickles, require_strict_config
 from .toys import TOYS, made_toy, toy_class, toy_context

@@ -23,8 +23,8 @@ from ..interfaces import (
     Segmenter,
 )
 from ..interfaces.errors import BenchError
+from ..plugins.configure import configure
 from ..plugins.registry import Entry
-from ..run.configure import configure
 from .requirement import Check, NonconformingError, require, require_no_pickles, require_strict_config
 from .toys import TOYS, made_toy, toy_class, toy_context
 

@@ -16,9 +16,10 @@ from ..interfaces import AnyConfig, Context, FitOn, Memo, Method, Needs, Segment
 from ..plugins.registry import Entry
 from ..storage.code_hash import code_hash
 from ..storage.store import Store
-from . import folds
+from ..training import fold_predictions as folds
 from .inputs import PlannedSegmenter, PreparedData, config_facts
-from .plan import Group, Job, code_of
+from .job_planner import code_of
+from .jobs import Group, Job
 
 Track = Callable[[Iterable[Any], str, int | None], Iterable[Any]]
 """Wraps an iterable in a progress bar: `track(iterable, description, total)`."""

@@ -23,10 +23,10 @@ from ..interfaces import (
 )
 from ..interfaces.errors import BenchError
 from ..storage.store import Store, key_of
-from . import folds
+from ..training import fold_predictions as folds
 from .artifacts import Artifacts, Track, fold_facts, member_facts, method_artifact, prediction_facts
 from .inputs import PlannedSegmenter
-from .plan import Group, Job
+from .jobs import Group, Job
 from .request import Request
 
 

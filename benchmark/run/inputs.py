@@ -12,9 +12,9 @@ from ..data.folders import locate, variant_of
 from ..data.selection import evenly
 from ..interfaces import Config, Dataset, Preset, Sample, Segmenter, Truth
 from ..interfaces.errors import AbsentError, BenchError, DataMissingError, UnknownNameError
+from ..plugins.configure import configure
 from ..plugins.registry import Entry, Registry
 from ..storage.code_hash import code_hash
-from .configure import configure
 from .request import Request
 
 LIMITS = {"train": 16, "validation": 8, "test": 8}

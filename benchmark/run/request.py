@@ -14,24 +14,32 @@ Rerun = Literal["never", "missing", "always"]
 
 @dataclass(frozen=True)
 class Request:
-    """A run as asked for on the command line.
+    """A run as the user asks for it.
 
     Attributes:
-        methods, datasets: names; empty = all.
-        tasks: all of `Task` = all of the data set's; empty = those that it is published for, or all of its
-            own where `datasets` is empty.
-        segmenters: names, or mmsegmentation configs; empty = the data set's default, "all" = all of its
-            experiment.
-        segmenter_seed: of the segmenters; None = the run's.
-        variants, data: data set name -> variant or folder. The key "" stands for every data set, as a
-            variant for those whose tree is not the release.
-        preset: None = the data set's default.
-        rerun: "missing" runs what has no finished record made by the present code; "never" leaves every
-            cell alone that has a record; "always" runs all.
-        options: plugin name -> key -> value, from `--set` and `--config`; values may be nested alike.
-        sweeps: plugin name -> key (dotted where nested) -> values, each a run of its own in one pass.
-        tune_on: the split on which the sweep's values, or else the candidates of a method's options, are
-            compared and one is chosen; None = no choice is made.
+        methods, datasets: names; empty for all.
+        tasks: `Task`s; all three stand for every task that a data set has ground truth for. Empty: the tasks
+            that a data set is published for, or all of its tasks where `datasets` is empty as well.
+        segmenters: names, or mmsegmentation configs; empty for the data set's default; "all" for all
+            segmenters of the data set's experiment.
+        train_segmenter: the segmenter whose predictions methods are fitted on; None for the tested one.
+        train_dataset: the data set that the segmenter is trained on; None for the tested one.
+        variants: data set -> what the user calls a folder that is not the release. The key "" stands for
+            every data set whose folder is not the release.
+        data: data set -> the folder to look in. The key "" stands for every data set.
+        preset: None for the data set's default.
+        seeds: of methods, and of segmenters unless `segmenter_seed` is given.
+        segmenter_seed: one seed for the segmenters of all runs; None for the run's own.
+        records: the folder of records; None for the workspace's.
+        checkpoint: a file of weights that takes the place of the segmenter's training.
+        rerun: "missing" runs every job that has no finished record made by the present code; "never" leaves
+            every job alone that has a record; "always" runs all.
+        workers: processes that read samples ahead.
+        options: plugin -> option -> value, from `--set` and `--config`; values may be nested.
+        sweeps: plugin -> option (dotted where nested) -> values. Each value is a run of its own, all in one
+            test pass.
+        tune_on: the split on which the values of sweeps, or else a method's candidates, are compared, so that
+            the best alone is tested; None for no tuning.
     """
 
     methods: tuple[str, ...] = ()
@@ -58,10 +66,10 @@ class Request:
     tune_on: Literal["validation"] | None = None
 
     def folder(self, dataset: str) -> Path | None:
-        """Where a data set is to be looked for."""
+        """The folder to look for a data set in; None where the user named none."""
         return self.data.get(dataset, self.data.get(""))
 
     @property
     def record_folder(self) -> Path:
-        """Where records go."""
+        """The folder that records are written to."""
         return self.records or self.workspace / "records"

@@ -16,7 +16,7 @@ from ..metrics import PerImageState
 from ..storage.record_parts import Trial, Tuning
 from .fitting import FittedJob, Fitting
 from .inputs import config_facts
-from .plan import Candidate, Job
+from .jobs import Candidate, Job
 from .test_pass import TestPass
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from segalarm.benchmark.interfaces import VOID, Preset, Protocol, Task, Truth
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.methods.synthcp.oracle import FromTruth, of_truth

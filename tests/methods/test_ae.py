@@ -7,7 +7,7 @@ import pytest
 import torch
 from segalarm.benchmark.interfaces import Item, Sample, Task, View
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.folds import LabelPairs
+from segalarm.benchmark.training.fold_predictions import LabelPairs
 from segalarm.methods.ae import AE, AEConfig, AutoEncoder, Images, seen_size
 
 TINY = AEConfig(rows=32, widths=(8, 16), code=4, batch_size=4, steps=200, learning_rate=5e-3)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.methods.building_blocks.dimensions import nearest, resized
 from segalarm.methods.building_blocks.label_maps import around
 from segalarm.methods.direct_prediction import DirectPrediction

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.methods.direct_prediction import DirectPrediction
 from segalarm.methods.synthcp import comparison

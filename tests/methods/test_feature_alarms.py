@@ -23,7 +23,7 @@ from segalarm.benchmark.interfaces import (
     View,
 )
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.benchmark.segmenters.scales import STREET_SCALES
 from segalarm.datasets.streethazards import StreetHazards
 from segalarm.methods.building_blocks.feature_alarm import drawn, training_features

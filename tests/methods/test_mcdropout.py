@@ -17,7 +17,7 @@ from segalarm.benchmark.interfaces import (
     View,
 )
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.msd import Pancreas
 from segalarm.methods.building_blocks.passes import (

@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.msd import Pancreas
 from segalarm.datasets.streethazards import StreetHazards
 from segalarm.methods.msp_crf.dense_crf import SMALLEST, refined

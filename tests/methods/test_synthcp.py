@@ -22,7 +22,7 @@ from segalarm.benchmark.interfaces import (
     View,
 )
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.benchmark.storage.code_hash import definition_of, reached
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards

@@ -6,7 +6,7 @@ import torch
 from segalarm.benchmark.interfaces import VOID, Preset, Protocol, Sample, Task
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.methods.synthcp import synthesis
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.methods.synthcp.spade import Discriminator, Generator, multiple

@@ -52,7 +52,7 @@ from segalarm.benchmark.checks import _context
 from segalarm.benchmark.evaluation.by_task import make_evaluator
 from segalarm.benchmark.interfaces import Needs, Preset, Protocol, Scores, Task
 from segalarm.benchmark.plugins import load_registry
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.msd import Pancreas
 
 root, name, preset = Path(sys.argv[1]), sys.argv[2], Preset(sys.argv[3])

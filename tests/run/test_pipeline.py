@@ -12,11 +12,11 @@ from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
 from segalarm.benchmark.interfaces import Preset
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
 from segalarm.benchmark.plugins.registry import Entry, load_registry
-from segalarm.benchmark.run.folds import bounds
 from segalarm.benchmark.run.request import Request
 from segalarm.benchmark.run.runner import describe, run
 from segalarm.benchmark.storage.record import Record, read_records
 from segalarm.benchmark.storage.record_parts import Compared
+from segalarm.benchmark.training.fold_predictions import bounds
 from segalarm.datasets.streethazards import StreetHazards
 from sklearn.metrics import average_precision_score
 

@@ -64,7 +64,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def keys(data, tmp_path_factory):
-    """Copies the package, edits the copy, and gives the keys of artifacts and records as the copy has them."""
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root, check=False)
 
     def edited(edit=lambda package: None):
         root = tmp_path_factory.mktemp("copy")

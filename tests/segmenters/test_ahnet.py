@@ -3,7 +3,7 @@
 import pytest
 import torch
 from segalarm.benchmark.interfaces import Features, Needs, Preset, Protocol
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.benchmark.segmenters.volumetric.ahnet import AHNetSegmenter, MonaiAHNet
 from segalarm.datasets.formats.decathlon import PANCREAS
 

@@ -14,7 +14,7 @@ from segalarm.benchmark.interfaces import (
     Truth,
 )
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.benchmark.segmenters.mmsegmentation.adapter import MMSegmenter
 from segalarm.benchmark.segmenters.mmsegmentation.construction.config_files import find_config
 from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from PIL import Image
 from segalarm.benchmark.interfaces import VOID, Features, Needs, Preset, Protocol, Sample, Truth
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.benchmark.segmenters.mmsegmentation.construction.config_files import with_bases
 from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
 from segalarm.benchmark.segmenters.mmsegmentation.multi_scale import scaled

@@ -8,7 +8,7 @@ import torch
 from segalarm.benchmark.interfaces import VOID, Features, Needs, Preset, Protocol, Sample, Truth
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.benchmark.segmenters.volumetric.patches import Patches, Sampling
 from segalarm.benchmark.segmenters.volumetric.unet3d import UNet3DSegmenter
 from segalarm.benchmark.segmenters.volumetric.volume_segmenter import part_of

@@ -19,7 +19,7 @@ from segalarm.benchmark.interfaces import (
     Task,
     Truth,
 )
-from segalarm.benchmark.run.configure import configure
+from segalarm.benchmark.plugins.configure import configure
 from segalarm.tests.support.contexts import bare_context
 
 SHAPE = (14, 18, 11)

@@ -1,6 +1,7 @@
 """Predictions of the training split by segmenters that were not trained on the predicted images.
 
-Failure predictors learn from these: a segmenter makes too few errors on what it has seen (Section 4.1).
+Failure predictors learn from such predictions: on images that a segmenter was trained on, the segmenter makes
+too few errors to learn from (SynthCP, Section 4.1).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _STORED = {"labels": np.uint8, "confidence": np.float32, "logits": np.float16, "
 
 
 def bounds(count: int, folds: int = FOLDS) -> list[tuple[int, int]]:
-    """The slice that each fold leaves out: [int(k L / folds), int((k + 1) L / folds)).
+    """The range of indices that each fold leaves out: [int(k L / folds), int((k + 1) L / folds)).
 
     Raises:
         BenchError: a fold would be empty.
@@ -37,14 +38,14 @@ def bounds(count: int, folds: int = FOLDS) -> list[tuple[int, int]]:
 
 
 def kept_and_left_out(samples: Sequence[Sample], fold: int) -> tuple[Slice, Slice]:
-    """What a fold's segmenter is trained on, and what it predicts."""
+    """The samples that a fold's segmenter is trained on, and those that the segmenter predicts."""
     start, end = bounds(len(samples))[fold]
     kept = [*range(start), *range(end, len(samples))]
     return Slice(samples, kept), Slice(samples, range(start, end))
 
 
 def can_be_stored(needs: Needs) -> bool:
-    """Whether predictions with these needs are kept on disk; the others are made when asked for."""
+    """Whether predictions with these needs are kept on disk; others are made anew at each use."""
     return not (needs.features or needs.branch or needs.monte_carlo or needs.ensemble)
 
 
@@ -57,17 +58,20 @@ def write_predictions(
     device: str,
     seed: int,
 ) -> None:
-    """Predict samples and keep what `needs` asks for, one file an array, numbered from `start`.
+    """Predict samples and write the arrays that `needs` asks for, one file each, numbered from `start`.
 
-    Labels take a byte a pixel, the maximum probability four, logits and probabilities two a class.
+    A pixel takes one byte for the label, four for the maximum probability, two for each class of logits
+    and of probabilities.
     """
     number = start
     keys = []
     # Volumes are too large for more than one at a time.
     size = 1 if segmenter.dataset.ndim == 3 else 4
     for batch in load_batches(batches, size, 0):
-        found = segmenter.predict(to_batch(batch, device), [sample.key for sample in batch], needs, seed)
-        for sample, prediction in zip(batch, found, strict=True):
+        predictions = segmenter.predict(
+            to_batch(batch, device), [sample.key for sample in batch], needs, seed
+        )
+        for sample, prediction in zip(batch, predictions, strict=True):
             for name, kind in _STORED.items():
                 array = getattr(prediction, name)
                 if array is not None:
@@ -75,12 +79,12 @@ def write_predictions(
             keys.append(sample.key)
             number += 1
     index = folder / INDEX
-    known = json.loads(index.read_text()) if index.exists() else []
-    index.write_text(json.dumps([*known, *keys]))
+    earlier = json.loads(index.read_text()) if index.exists() else []
+    index.write_text(json.dumps([*earlier, *keys]))
 
 
 class _Pairs(Pairs):
-    """Pairs by their number."""
+    """Pairs that are made when indexed by their number."""
 
     def __init__(self, samples: Sequence[Sample], key: str) -> None:
         self._samples = samples
@@ -95,18 +99,18 @@ class _Pairs(Pairs):
 
     @abstractmethod
     def _pair(self, number: int) -> Pair:
-        """The pair of a number from 0 on."""
+        """The pair with this number, from 0 on."""
 
 
 class LabelPairs(_Pairs):
-    """Training samples alone."""
+    """Training samples without predictions."""
 
     def _pair(self, number: int) -> Pair:
         return Pair(self._samples[number], None)
 
 
 class StoredPairs(_Pairs):
-    """Training samples with predictions read from disk, memory-mapped; usable in worker processes."""
+    """Training samples with predictions that are read from disk; usable in worker processes."""
 
     def __init__(self, samples: Sequence[Sample], key: str, folder: Path) -> None:
         super().__init__(samples, key)
@@ -125,10 +129,10 @@ class StoredPairs(_Pairs):
 
 
 class LivePairs(_Pairs):
-    """Training samples, predicted when indexed: on the run's device, in the run's own process.
+    """Training samples that are predicted when indexed: on the run's device, in the run's own process.
 
     Args:
-        segmenter_of: the segmenter that may predict the sample of a number.
+        segmenter_of: gives the segmenter that may predict the sample with a number.
     """
 
     def __init__(
@@ -151,5 +155,6 @@ class LivePairs(_Pairs):
         sample = self._samples[number]
         self._heap.passed([sample])
         segmenter = self._segmenter_of(number)
-        found = segmenter.predict(to_batch([sample], self._device), [sample.key], self._needs, self._seed)
-        return Pair(sample, found[0])
+        images = to_batch([sample], self._device)
+        (prediction,) = segmenter.predict(images, [sample.key], self._needs, self._seed)
+        return Pair(sample, prediction)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from ..plugins.registry import Entry
-from ..storage.provenance import Git, Plugin, Provenance
+from .provenance import Git, Plugin, Provenance
 
 LIBRARIES = (
     "torch",

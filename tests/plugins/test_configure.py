@@ -3,7 +3,7 @@
 import pytest
 from segalarm.benchmark.interfaces import Config, Method, Preset, Protocol
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run.configure import configure, merged, parse_options, parse_sweeps, swept
+from segalarm.benchmark.plugins.configure import configure, merged, parse_options, parse_sweeps, swept
 
 
 class PartConfig(Config):

@@ -7,7 +7,7 @@ from segalarm import Needs, Sample, Truth
 from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
 from segalarm.benchmark.interfaces import Config
 from segalarm.benchmark.interfaces.errors import BenchError
-from segalarm.benchmark.run import folds
+from segalarm.benchmark.training import fold_predictions as folds
 from segalarm.datasets.streethazards import StreetHazards
 
 
