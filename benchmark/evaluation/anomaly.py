@@ -11,7 +11,8 @@ import numpy as np
 from ..interfaces import DatasetInfo, Labels, Protocol, Sample, Scores
 from ..interfaces.errors import BenchError
 from ..metrics import ComponentState, RankingState, order
-from .evaluator import ComponentThreshold, Evaluation, Evaluator, named_values
+from ..storage.record_parts import ComponentThreshold
+from .evaluator import Evaluation, Evaluator, named_values
 from .ground_truth import anomalous_pixels
 from .metric_catalogue import ANOMALY_METRICS
 from .ranking_summary import NothingScored, summarize_ranking
@@ -61,7 +62,9 @@ class AnomalyEvaluator(Evaluator):
             "components": over_components.true,
             "predicted_components": over_components.predicted,
         }
-        evaluation.components = ComponentThreshold(report.threshold, report.pixel_f1, THRESHOLD_FROM)
+        evaluation.components = ComponentThreshold(
+            threshold=report.threshold, pixel_F1=report.pixel_f1, threshold_from=THRESHOLD_FROM
+        )
         return evaluation
 
     @contextmanager

@@ -8,25 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..interfaces import DatasetInfo, Labels, Protocol, Sample, Scores
+from ..storage.record_parts import ComponentThreshold
 from .metric_catalogue import Metric
 
 Values = dict[str, float]
 """Metric name -> value, a fraction; NaN where undefined."""
-
-
-@dataclass(frozen=True)
-class ComponentThreshold:
-    """The threshold at which the metrics over connected components were computed.
-
-    Attributes:
-        threshold: a pixel is predicted anomalous where its score reaches the threshold.
-        pixel_F1: F1 of all test pixels together at the threshold, a fraction.
-        threshold_from: a sentence that says how the threshold was chosen.
-    """
-
-    threshold: float
-    pixel_F1: float  # noqa: N815
-    threshold_from: str
 
 
 @dataclass

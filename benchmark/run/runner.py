@@ -256,8 +256,8 @@ class _Pass:
         if is_out_of_memory(error):
             known, cell.reason = True, f"out of memory ({error}). {LESS_MEMORY}"
         cell.unload()
-        extra = {} if known else {"traceback": "".join(traceback.format_exception(error))}
-        record = self._record(cell, None, extra)
+        trace = None if known else "".join(traceback.format_exception(error))
+        record = self._record(cell, None, trace)
         if is_finished(self.request.record_folder / record.file_name):
             cell.reason += ". The record of an earlier run is left as it was"
             return
@@ -267,8 +267,8 @@ class _Pass:
             if str(unwritable) != cell.reason:
                 cell.reason += f". Its record is not written: {unwritable}"
 
-    def _record(self, cell: Cell, found: Evaluation | None, extra: Mapping[str, Any] | None = None) -> Record:
-        group, facts = self.group, how_chosen(cell) | dict(extra or {})
+    def _record(self, cell: Cell, found: Evaluation | None, trace: str | None = None) -> Record:
+        group, facts = self.group, how_chosen(cell)
         if found is not None and self.confusion is not None:
             iou = self.confusion.per_class()
             names = group.data.dataset.info.classes
@@ -290,6 +290,7 @@ class _Pass:
             timings=timings,
             peak_memory_bytes=peak_memory(),
             peak_device_bytes=cell.device_bytes,
+            traceback=trace,
             **facts,
         )
 

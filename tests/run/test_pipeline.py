@@ -16,6 +16,7 @@ from segalarm.benchmark.run.folds import bounds
 from segalarm.benchmark.run.request import Request
 from segalarm.benchmark.run.runner import describe, run
 from segalarm.benchmark.storage.record import Record, read_records
+from segalarm.benchmark.storage.record_parts import Compared
 from segalarm.datasets.streethazards import StreetHazards
 from sklearn.metrics import average_precision_score
 
@@ -450,17 +451,17 @@ def test_an_option_is_chosen_on_held_out_data_and_the_best_alone_is_tested(go, t
     assert len(seen("expensive")) == 6
     tuned, msp = outcome.cells
     record = next(r for r in read_records(tuned.record.parent) if r.identity.method == "learner")
-    how = record.extra["tuning"]
+    how = record.tuning
     high, low = precisions(tree, lambda sample, labels: labels != sample.truth.label)
-    trials = {trial["factor"]: trial["AP-Error"] for trial in how["trials"]}
+    trials = {trial.options["factor"]: trial.value for trial in how.trials}
     assert trials[-1.0] == pytest.approx(high)
     assert trials[1.0] == pytest.approx(low)
     best = max(trials, key=trials.get)
-    assert how["chosen"] == {"factor": best}
-    assert (how["split"], how["images"], how["metric"], how["reason"]) == ("validation", 2, "AP-Error", None)
+    assert how.chosen == {"factor": best}
+    assert (how.split, how.images, how.metric, how.reason) == ("validation", 2, "AP-Error", None)
     assert record.identity.method_config["factor"] == best
-    assert "compared" not in record.extra
-    assert record.extra["caveats"] == ["Where it learns was chosen elsewhere."]
+    assert record.compared is None
+    assert record.caveats == ("Where it learns was chosen elsewhere.",)
     assert msp.identity.tuned is None
 
 
@@ -468,11 +469,11 @@ def test_a_record_holds_the_options_that_are_not_at_the_methods_own_values(go):
     options = {"learner": {"factor": 2, "on": "out-of-fold"}}
     cells = go("learner", "msp", tasks=(Task.PIXEL_FAILURE,), options=options).cells
     learner, msp = (Record.load(cell.record) for cell in cells)
-    assert learner.extra["changed"] == {"factor": 2.0}
-    assert "changed" not in msp.extra
+    assert learner.changed == {"factor": 2.0}
+    assert not msp.changed
     sweep = {"learner": {"factor": (0.5, 1.5)}}
     for cell in go("learner", tasks=(Task.PIXEL_FAILURE,), options=options, sweeps=sweep).cells:
-        assert "changed" not in Record.load(cell.record).extra
+        assert not Record.load(cell.record).changed
 
 
 def test_held_out_data_without_anomalies_is_judged_by_errors_and_the_record_says_so(go):
@@ -534,8 +535,8 @@ def test_a_candidate_that_fails_fails_its_method_alone(go):
 def test_what_a_sweep_compares_on_the_test_split_is_in_its_records(go):
     outcome = go("learner", "msp", sweeps={"learner": {"factor": (1, 2)}})
     records = read_records(outcome.cells[0].record.parent)
-    compared = {"split": "test", "options": {"factor": [1, 2]}}
-    assert [record.extra.get("compared") for record in records] == [compared, compared, None]
+    compared = Compared(split="test", options={"factor": [1, 2]})
+    assert [record.compared for record in records] == [compared, compared, None]
 
 
 def test_a_sweep_beside_a_finished_run_is_noted_in_the_record_of_that_run(go):
@@ -545,7 +546,7 @@ def test_a_sweep_beside_a_finished_run_is_noted_in_the_record_of_that_run(go):
     outcome = go("learner", sweeps={"learner": {"factor": (1, 3)}})
     assert states(outcome)[("learner", 0)] in ("cached", "ok")
     records = {r.identity.method_config["factor"]: r for r in read_records(first.cells[0].record.parent)}
-    options = records[1].extra["compared"]["options"]["factor"]
+    options = records[1].compared.options["factor"]
     assert options == [1, 2, 3]
     assert records[1].metrics == alone.metrics
-    assert "compared" not in alone.extra
+    assert alone.compared is None
