@@ -62,10 +62,11 @@ class SegmenterQuality(Part):
 
 
 class ComponentThreshold(Part):
-    """The threshold of the score map above which pixels form predicted components (sIoU, PPV, F1).
+    """The threshold at which the metrics over connected components (sIoU, PPV, F1) were computed.
 
     Attributes:
-        pixel_F1: F1 of all test pixels at the threshold.
+        threshold: a pixel is predicted anomalous where its score reaches the threshold.
+        pixel_F1: F1 of all test pixels together at the threshold, a fraction.
         threshold_from: how the threshold was chosen, in words.
     """
 

@@ -62,14 +62,14 @@ def test_table_3_shows_published_and_measured_rows(first, workspace):
 def test_records_hold_both_aggregations_and_the_segmenters_iou(first, workspace):
     records = [json.loads(file.read_text()) for file in (workspace / "records").glob("*msp*.json")]
     assert {"per-image", "pooled"} <= set(records[0]["metrics"])
-    assert "mIoU" in records[0]["extra"]["segmenter"]
+    assert "mIoU" in records[0]["segmenter_quality"]
 
 
 def test_the_cost_of_a_frame_is_in_the_record_and_in_a_table(first, workspace):
     records = [json.loads(file.read_text()) for file in (workspace / "records").glob("*mcdropout*.json")]
     for stage in ("predict", "score", "metrics"):
         assert records[0]["timings"][stage] > 0
-    assert records[0]["extra"]["runs_in_pass"] == 5
+    assert records[0]["runs_in_pass"] == 5
     text = bench("table", 3, "--cost", "--workspace", workspace).output
     assert "| entropy " in text
     assert "s a frame" in text
@@ -237,8 +237,8 @@ def test_a_threshold_is_chosen_on_held_out_data(workspace, tmp_path):
     assert "cached" in run(workspace, *words).output
     (file,) = tmp_path.iterdir()
     record = json.loads(file.read_text())
-    assert record["extra"]["tuning"]["chosen"] == {"t": record["identity"]["method_config"]["t"]}
-    assert [trial["t"] for trial in record["extra"]["tuning"]["trials"]] == [0.8, 0.9, 0.99, 0.999, 1.0]
+    assert record["tuning"]["chosen"] == {"t": record["identity"]["method_config"]["t"]}
+    assert [trial["options"]["t"] for trial in record["tuning"]["trials"]] == [0.8, 0.9, 0.99, 0.999, 1.0]
     assert "t=tuned on validation" in bench("table", 4, "--records", tmp_path).output
 
 

@@ -110,7 +110,7 @@ def test_a_run_leaves_records_of_volumes(bench, ran):
     for record in records:
         assert record.status == "ok"
         assert "nibabel" in record.provenance.libraries
-        assert set(record.extra["segmenter"]["IoU"]) == {"background", "pancreas", "tumour"}
+        assert set(record.segmenter_quality.IoU) == {"background", "pancreas", "tumour"}
         if record.identity.task is Task.IMAGE_FAILURE:
             assert record.counts["images"] == 3
             assert record.images_without["tumour"] == 0

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from segalarm.benchmark.storage.record import Tuned, read_records
+from segalarm.benchmark.storage.identity import Tuned
+from segalarm.benchmark.storage.record import read_records
+from segalarm.benchmark.storage.record_parts import Compared, Trial, Tuning
 from segalarm.results.tables.build import build_table
 from segalarm.results.tables.paper import TABLE3, TABLE4
+from segalarm.results.tables.render import render
 
 FOLDER = Path(__file__).parents[2] / "results" / "records"
 
@@ -24,9 +27,9 @@ def published(record):
 
 @pytest.fixture(scope="module")
 def synthcp(records):
-    """Without what tables say of it below: each test adds its own."""
+    """A record without anything that footnotes tell: each test adds its own."""
     found = next(r for r in records if r.identity.method_config.get("t") == 0.999 and published(r))
-    return found.model_copy(update={"extra": {}})
+    return found.model_copy(update={"compared": None, "caveats": (), "runs_in_pass": None})
 
 
 def rows(text, *words):
@@ -57,19 +60,25 @@ def tuned(record, seed, value, reason=None):
     chosen = Tuned(split="validation", n_samples=24, samples_hash="0", options=options)
     config = {**record.identity.method_config, "t": value}
     identity = record.identity.model_copy(update={"tuned": chosen, "method_config": config, "seed": seed})
-    trials = [{"t": 0.8, "AP-Error": 0.4}, {"t": 0.9, "AP-Error": 0.5}]
-    how = {"chosen": {"t": value}, "split": "validation", "images": 24, "metric": "AP-Error"}
-    how |= {"aggregation": "per-image", "reason": reason, "trials": trials}
-    return record.model_copy(update={"identity": identity, "extra": {"tuning": how}})
+    tuning = Tuning(
+        chosen={"t": value},
+        split="validation",
+        images=24,
+        metric="AP-Error",
+        aggregation="per-image",
+        reason=reason,
+        trials=(Trial(options={"t": 0.8}, value=0.4), Trial(options={"t": 0.9}, value=0.5)),
+    )
+    return record.model_copy(update={"identity": identity, "tuning": tuning})
 
 
 def test_values_compared_on_the_test_split_have_a_footnote(synthcp):
-    compared = {"compared": {"split": "test", "options": {"t": [0.8, 0.9, 0.99, 0.999, 1.0]}}}
-    swept = synthcp.model_copy(update={"extra": compared})
+    compared = Compared(split="test", options={"t": [0.8, 0.9, 0.99, 0.999, 1.0]})
+    swept = synthcp.model_copy(update={"compared": compared})
     for spec, label in ((TABLE3, "SynthCP [1]"), (TABLE4, "0.999 [1]")):
         text = render(build_table(spec, [swept], variant="camvid")).split("variant camvid")[1]
         assert label in text
-        assert "[1] 5 values of t were compared on the test split: to take the best of them" in text
+        assert "[1] 5 values of t were compared on the test split. To report the best of them" in text
         plain = render(build_table(spec, [synthcp], variant="camvid"))
         assert "were compared" not in plain
 
@@ -81,8 +90,11 @@ def test_a_value_chosen_on_held_out_data_has_a_row_of_its_own_whatever_the_seeds
     (row,) = rows(text, "synthcp (t=tuned on validation)")
     assert "(n=3)" in row[1]
     assert len(rows(text, "SynthCP")) == 1
-    assert "Seed 0: t=0.999, best of 2 by AP-Error (per-image) on 24 images of validation, since" in text
-    assert "Seed 1, 2: t=0.9, best of 2" in text
+    assert (
+        "Seed 0: t=0.999 was chosen on held-out data: the best of 2 candidates by AP-Error (per-image) on 24 "
+        "images of the validation split. AP-Error was used because the split holds no anomalous pixel."
+    ) in text
+    assert "Seed 1, 2: t=0.9 was chosen on held-out data" in text
 
 
 def test_later_work_stands_apart_with_its_source_and_aggregation():
@@ -113,9 +125,8 @@ def test_components_are_printed_beside_the_others_whatever_the_aggregation(synth
 def costly(record, seed=0, runs=1, **timings):
     identity = record.identity.model_copy(update={"seed": seed, "n_samples": 10})
     memory = {"peak_memory_bytes": 3 * 2**30, "peak_device_bytes": 2**29}
-    extra = {"runs_in_pass": runs} if runs else {}
     return record.model_copy(
-        update={"identity": identity, "timings": timings, "extra": extra, **memory, "intervals": {}}
+        update={"identity": identity, "timings": timings, "runs_in_pass": runs, **memory, "intervals": {}}
     )
 
 
@@ -137,7 +148,7 @@ def test_costs_of_several_seeds_are_averaged_and_a_shared_pass_is_named(synthcp)
     assert row[1] == "0.1500 ± 0.0707 (n=2) [1]"
     assert "pass was shared by 5 runs" in text
     older = render(build_table(TABLE3, [costly(synthcp, runs=None, score=1.0)], variant="camvid", cost=True))
-    assert "With the time that its metrics took" in older
+    assert "The time includes that of the metrics" in older
     assert "an unknown number of runs" in older
 
 
@@ -157,14 +168,14 @@ def test_what_was_not_published_is_never_in_the_published_row(synthcp, change):
 
 
 def test_what_was_set_by_hand_is_a_footnote(synthcp):
-    changed = synthcp.model_copy(update={"extra": {"changed": {"cgan.steps": 6, "weights": None}}})
+    changed = synthcp.model_copy(update={"changed": {"cgan.steps": 6, "weights": None}})
     text = render(build_table(TABLE3, [changed], variant="camvid")).split("variant camvid")[1]
     assert "SynthCP [1]" in text
-    assert "[1] Set for this run, not the method's own: cgan.steps=6, weights=null." in text
+    assert "to other values than the method's own: cgan.steps=6, weights=null." in text
 
 
 def test_what_a_default_owes_to_test_labels_is_a_footnote(synthcp):
-    owing = synthcp.model_copy(update={"extra": {"caveats": ["The threshold was chosen there."]}})
+    owing = synthcp.model_copy(update={"caveats": ("The threshold was chosen there.",)})
     text = render(build_table(TABLE3, [owing], variant="camvid")).split("variant camvid")[1]
     assert "SynthCP [1]" in text
     assert "[1] The threshold was chosen there." in text

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.benchmark.storage.record import Record, read_records
+from segalarm.benchmark.storage.record_parts import SegmenterQuality
 from segalarm.cli import main
 from segalarm.results.tables.build import build_table
 from segalarm.results.tables.matrix import build_matrix
@@ -16,6 +17,7 @@ from segalarm.results.tables.paper import TABLE1, TABLE2
 from segalarm.results.tables.render import render
 
 NAN = float("nan")
+QUALITY = SegmenterQuality(mIoU=0.575, IoU={})
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def image_record(example, method, pearson, train_segmenter=None, **config):
         provenance=example.provenance,
         metrics={"per-class": {"MAE": 0.1, "STD": 0.1, "Pearson": mean, "Spearman": mean}},
         per_class={"MAE": error, "STD": error, "Pearson": pearson, "Spearman": pearson},
-        extra={"segmenter": {"mIoU": 0.575}},
+        segmenter_quality=QUALITY,
     )
 
 
@@ -101,7 +103,7 @@ def test_the_published_generalisation_row_is_filled_where_its_segmenters_ran(exa
 def test_all_metrics_adds_risks_calibration_and_the_segmenters_iou(example):
     more = {"AURC": 0.02, "AUGRC": 0.01, "E-AURC": 0.005, "ECE": NAN}
     metrics = {**example.metrics, "pooled": {**example.metrics["pooled"], **more}}
-    record = example.model_copy(update={"metrics": metrics, "extra": {"segmenter": {"mIoU": 0.575}}})
+    record = example.model_copy(update={"metrics": metrics, "segmenter_quality": QUALITY})
     plain, full = printed(record), printed(record, all_metrics=True)
     assert "AURC" not in plain
     assert "mIoU" not in plain
@@ -131,16 +133,20 @@ def test_volumes_without_the_structure_are_counted_in_a_footnote(example):
         provenance=example.provenance,
         metrics={"per-class": metrics},
         per_class=structures,
-        counts={"images": 75, "classes_scored": 1, "without anterior": 0, "without posterior": 3},
+        counts={"images": 75, "classes_scored": 1},
+        images_without={"anterior": 0, "posterior": 3},
     )
     text = render(build_table(TABLE2, [record], all_metrics=True))
     grid = re.sub(" +", " ", text[text.index("msd-hippocampus") :])
     assert "| VAE (our imple.) | 10.00 [1]" in grid
     assert "20.00 [1]" in grid  # AURC
-    assert "[1] 3 of 75 volumes have no posterior, so no Dice of it, and are left out." in grid
+    assert (
+        "[1] posterior is absent from 3 of 75 volumes, which have no Dice of posterior and are left out."
+        in grid
+    )
     assert "mean over" not in grid  # one structure alone counts, by intent
     by_structure = render(build_table(TABLE2, [record], per_class=True))
-    assert by_structure.count("3 of 75 volumes") == 4
+    assert by_structure.count("posterior is absent from 3 of 75 volumes") == 4
     assert "40.00 [1]" in re.sub(" +", " ", by_structure)
 
 

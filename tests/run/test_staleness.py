@@ -64,7 +64,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def keys(data, tmp_path_factory):
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root, check=False)
+    """Copies the package, edits the copy, and gives the keys of artifacts and records as the copy has them."""
 
     def edited(edit=lambda package: None):
         root = tmp_path_factory.mktemp("copy")
@@ -80,8 +80,8 @@ def keys(data, tmp_path_factory):
                 shutil.copy(source, package / part)
         edit(package)
         environment = {**os.environ, "PYTHONPATH": str(root), "BENCH_PLUGINS": ""}
-        command = [sys.executable, "-c", KEYS, str(data)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=root, check=False)
+        run = {"capture_output": True, "text": True, "env": environment, "cwd": root, "check": False}
+        done = subprocess.run([sys.executable, "-c", KEYS, str(data)], **run)
         assert done.returncode == 0, done.stderr
         shutil.rmtree(root)
         return json.loads(done.stdout.splitlines()[-1])

@@ -61,13 +61,18 @@ def wait_for(running, workspace, pattern, seconds=300):
     raise AssertionError(f"{pattern} does not appear")
 
 
+NUMBERS = {
+    *("status", "metrics", "per_class", "per_image", "images_without", "segmenter_quality", "components"),
+    *("tuning", "compared", "changed", "caveats", "runs_in_pass", "traceback"),
+}
+"""The fields of a record that a run which was killed and went on must share with an undisturbed run."""
+
+
 def results(workspace):
     """Every number that records hold, but timings."""
     found = {}
     for record in read_records(workspace / "records"):
         who = record.identity
-        facts = record.model_dump(
-            mode="json", include={"status", "metrics", "per_class", "per_image", "extra"}
-        )
+        facts = record.model_dump(mode="json", include=NUMBERS)
         found[who.method, who.task] = facts
     return found
