@@ -111,7 +111,7 @@ def test_a_checkpoint_of_that_segmenter_is_in_the_record(maps, tree, workspace, 
     assert len(read(tmp_path, "mine")["identity"]["segmenter_checkpoint"]) == 64
     result = score(maps / "msp", tree, workspace, "--checkpoint", weights)
     assert result.exit_code == 1
-    assert "name that with --segmenter" in result.output
+    assert "name the segmenter with --segmenter" in result.output
 
 
 def test_a_segmenter_that_is_not_understood_is_said_before_maps_are_judged(
