@@ -38,7 +38,7 @@ def show(samples: tuple[str, ...], curves: bool, out: Path, **options: Any) -> N
     image-failure, a picture shows predicted against actual quality of each class over the test split.
     """
     request = make_request(options)
-    from ..figures.sample_figures import show as draw
+    from ..figures.requested_figures import show as draw
     from .progress import track
 
     for file in draw(request, load_registry(), samples, out, track, click.echo, curves):

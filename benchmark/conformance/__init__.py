@@ -1,1 +1,1 @@
-"""The conformance kit, which `segalarm.testing` gives to authors: does a plugin do what its interface says?"""
+"""The conformance kit: does a plugin do what its interface says? Import it from `segalarm.testing`."""

@@ -1,1 +1,1 @@
-"""Figures: panels of single samples, scatters of qualities, precision-recall and ROC curves."""
+"""The figures of `bench show`: panels of single samples, scatters of qualities, and curves."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,27 @@ from ..interfaces import Labels, Sample, Scores, Task
 from ..interfaces.errors import BenchError
 from ..metrics import PooledHistogramState
 from ..run.artifacts import Stages
-from ..run.plan import Cell, Group
+from ..run.plan import Cell
 from ..run.test_pass import scored
+from .figure_files import file_stem, save_figure
+from .method_labels import method_labels
 
-STYLES = ("-", "--", ":", "-.")
-"""One a method for every ten: colours repeat after ten."""
+LINE_STYLES = ("-", "--", ":", "-.")
+"""Each style serves ten methods, since colours repeat after ten."""
 
 
 def draw_curves(stages: Stages, cells: Sequence[Cell], folder: Path) -> list[Path]:
-    """Write a figure a task; scores the whole test split. A histogram a cell, and no score, is held.
+    """Draw one figure for each task; scores the whole test split.
+
+    In memory is one histogram of scores for each cell, and no score map.
 
     Args:
-        cells: of tasks with a score a pixel.
+        stages: of a group whose segmenter and methods are ready.
+        cells: of that group, of tasks with a score for each pixel.
+        folder: for the figures.
+
+    Returns:
+        The files that were written.
 
     Raises:
         BenchError: a method fails or its scores cannot be ranked.
@@ -37,32 +46,13 @@ def draw_curves(stages: Stages, cells: Sequence[Cell], folder: Path) -> list[Pat
             if isinstance(answer, Exception):
                 raise answer
             _update(states[id(cell)], cell.identity.task, sample, labels, answer)
-    names = labels_of(cells)
+    names = method_labels(cells)
     written = []
     for task in Task:
-        shown = {names[id(c)]: states[id(c)] for c in cells if c.identity.task is task}
-        if shown:
-            written.append(_figure(shown, task, folder / f"{picture_of(group)}_{task}_curves.png"))
+        of_task = {names[id(cell)]: states[id(cell)] for cell in cells if cell.identity.task is task}
+        if of_task:
+            written.append(draw_figure(of_task, task, folder / f"{file_stem(group)}_{task}_curves.png"))
     return written
-
-
-def picture_of(group: Group) -> str:
-    """The beginning of the names of its pictures: data set, segmenter and seed, unless that is 0."""
-    info, variant = group.data.dataset.info, group.data.variant
-    words = [f"{info.name}-{variant}" if variant else info.name, group.network.name]
-    return "_".join([*words, f"s{group.seed}"] if group.seed else words)
-
-
-def labels_of(cells: Sequence[Cell]) -> dict[int, str]:
-    """What to call each cell, by id: its method, and what sets it apart from others of its task."""
-    names = {}
-    for cell in cells:
-        same = [c for c in cells if (c.entry.name, c.identity.task) == (cell.entry.name, cell.identity.task)]
-        own = cell.identity.method_config
-        apart = [key for key in own if any(c.identity.method_config.get(key) != own[key] for c in same)]
-        options = ", ".join(f"{key}={own[key]}" for key in apart)
-        names[id(cell)] = f"{cell.entry.name} ({options})" if options else cell.entry.name
-    return names
 
 
 def _update(state: PooledHistogramState, task: Task, sample: Sample, labels: Labels, scores: Scores) -> None:
@@ -70,32 +60,45 @@ def _update(state: PooledHistogramState, task: Task, sample: Sample, labels: Lab
     state.update(sample.key, pixel_scores(sample, scores), *masks)
 
 
-def _figure(shown: dict[str, PooledHistogramState], task: Task, file: Path) -> Path:
+def draw_figure(states: Mapping[str, PooledHistogramState], task: Task, file: Path) -> Path:
+    """Draw the curves of one task into a file, and return it.
+
+    Args:
+        states: label of a method -> the ranking of its scores.
+        task: decides what a positive pixel is called.
+        file: to be written.
+
+    Raises:
+        BenchError: the test split has no positive pixel, or no other one.
+    """
     from matplotlib import pyplot
 
-    what = "anomalous" if task is Task.ANOMALY else "wrong"
-    rankings = {name: state.compute() for name, state in shown.items()}
-    for name, total in rankings.items():
-        if not total.positives or not total.negatives:
+    positive = "anomalous" if task is Task.ANOMALY else "wrong"
+    rankings = {name: state.compute() for name, state in states.items()}
+    for name, ranking in rankings.items():
+        if not ranking.positives or not ranking.negatives:
             raise BenchError(
-                f"{file.stem}: the test split has {total.positives} {what} pixels and {total.negatives} "
-                f"others under {name}: a curve needs both"
+                f"{file.stem}: the test split has {ranking.positives} {positive} pixels and "
+                f"{ranking.negatives} others under {name}: a curve needs both"
             )
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.8))
     share = 0.0
-    for place, (name, state) in enumerate(shown.items()):
-        found, ranking = state.curve(), rankings[name]
+    for place, (name, state) in enumerate(states.items()):
+        curve, ranking = state.curve(), rankings[name]
         share = ranking.positives / (ranking.positives + ranking.negatives)
-        style: dict[str, Any] = {"linestyle": STYLES[place // 10 % len(STYLES)], "color": f"C{place % 10}"}
-        average, area = 100 * ranking.value.ap, 100 * ranking.value.auroc
-        left.plot(found.recall, found.precision, label=f"{name}: {average:.1f}", **style)
-        rates = ([0, *found.false_positive_rate], [0, *found.recall])
-        right.plot(*rates, label=f"{name}: {area:.1f}", **style)
+        style: dict[str, Any] = {
+            "linestyle": LINE_STYLES[place // 10 % len(LINE_STYLES)],
+            "color": f"C{place % 10}",
+        }
+        ap, auroc = 100 * ranking.value.ap, 100 * ranking.value.auroc
+        left.plot(curve.recall, curve.precision, label=f"{name}: {ap:.1f}", **style)
+        rates = ([0, *curve.false_positive_rate], [0, *curve.recall])
+        right.plot(*rates, label=f"{name}: {auroc:.1f}", **style)
+    # The precision of chance, and the ROC curve of chance.
     left.axhline(share, color="grey", linewidth=0.8)
-    left.set(
-        xlabel=f"recall of {what} pixels", ylabel="precision", title="precision and recall: AP in percent"
-    )
     right.plot((0, 1), (0, 1), color="grey", linewidth=0.8)
+    title = "precision and recall: AP in percent"
+    left.set(xlabel=f"recall of {positive} pixels", ylabel="precision", title=title)
     right.set(xlabel="false-positive rate", ylabel="true-positive rate", title="ROC: AUROC in percent")
     # Anomalies are rare: precision may be low throughout.
     left.set(xlim=(0, 1), ylim=(0, None))
@@ -104,7 +107,5 @@ def _figure(shown: dict[str, PooledHistogramState], task: Task, file: Path) -> P
         axis.legend(fontsize=7)
     figure.suptitle(f"{file.stem.removesuffix('_curves')}, all test pixels together", fontsize=10)
     figure.tight_layout()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=100)
-    pyplot.close(figure)
+    save_figure(figure, file)
     return file

@@ -1,1 +1,1 @@
-"""Anomaly score maps that leave the benchmark as files, and maps of other programs that are judged here."""
+"""Anomaly score maps in files, written for other tools and read from other tools."""

@@ -1,7 +1,8 @@
-"""Score maps on disk, in the layout of the SegmentMeIfYouCan tools (Chan et al., NeurIPS D&B 2021).
+"""Score maps in the files of the SegmentMeIfYouCan tools (Chan et al., NeurIPS D&B 2021).
 
-`anomaly_p/METHOD/DATASET/FRAME.hdf5`, a file a frame, each with one array `value` (H, W), higher = more
-anomalous. Their tools write float16; float32 is read as well and makes no ties.
+The layout is `anomaly_p/METHOD/DATASET/FRAME.hdf5`. A file holds one array `value` (H, W), the score map of
+one frame, higher = more anomalous. Their tools write float16. This module writes float32, which makes fewer
+ties, and reads any real numbers.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ LAYOUT = f"{TOP}/METHOD/DATASET/FRAME{SUFFIX}, or the folder of one METHOD, or o
 COMPRESSION = 4
 
 
-def hdf5() -> Any:
+def require_hdf5() -> Any:
     """The package that reads and writes HDF5.
 
     Raises:
-        ExtraMissingError: it is not installed.
+        ExtraMissingError: the package is not installed.
     """
     try:
         import h5py
@@ -37,15 +38,17 @@ def hdf5() -> Any:
 
 
 def frame_of(key: str) -> str:
-    """The frame of a sample: its key without the split. It may hold slashes, which make folders."""
+    """The frame of a sample: the sample's key without the split. A slash in it makes a folder."""
     return key.partition("/")[2] or key
 
 
 def write_map(folder: Path, key: str, score: Float32) -> Path:
-    """Write one map, whole or not at all.
+    """Write the map of one sample; a file is written as a whole or not at all.
 
     Args:
         folder: of the method and data set.
+        key: of the sample.
+        score: float32 (H, W).
 
     Raises:
         BenchError: the disk is full or cannot be written.
@@ -54,7 +57,7 @@ def write_map(folder: Path, key: str, score: Float32) -> Path:
     part = file.with_name(f"{file.name}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with hdf5().File(part, "w") as opened:
+        with require_hdf5().File(part, "w") as opened:
             opened.create_dataset(VALUE, data=score, compression=COMPRESSION)
         part.replace(file)
     except OSError as error:
@@ -63,67 +66,72 @@ def write_map(folder: Path, key: str, score: Float32) -> Path:
 
 
 def read_map(file: Path, key: str) -> Float32:
-    """Read one map.
+    """Read the map of one sample.
 
     Returns:
-        float32, or float64 as stored, (H, W); NaN is not looked for.
+        float32 (H, W), or float64 where the file holds more than 32 bits a number. May hold NaN.
 
     Raises:
-        BenchError: it is no HDF5, has no array `value`, or that holds no real numbers; names key and file.
+        BenchError: the file is no HDF5, has no array `value`, or the array holds no real numbers; names key
+            and file.
     """
     try:
-        with hdf5().File(file, "r") as opened:
+        with require_hdf5().File(file, "r") as opened:
             if VALUE not in opened or not hasattr(opened[VALUE], "dtype"):
                 held = ", ".join(opened) or "nothing"
                 raise BenchError(
                     f"{file}: the map of '{key}' must be an array '{VALUE}'; the file holds {held}"
                 )
-            found = np.asarray(opened[VALUE][()])
+            stored = np.asarray(opened[VALUE][()])
     except OSError as error:
         raise BenchError(f"{file}: the map of '{key}' cannot be read as HDF5: {error}") from error
-    if found.dtype.kind not in "fiu":
-        raise BenchError(f"{file}: the map of '{key}' holds {found.dtype}, not real numbers")
+    if stored.dtype.kind not in "fiu":
+        raise BenchError(f"{file}: the map of '{key}' holds {stored.dtype}, not real numbers")
     # float64 keeps apart what float32 would tie.
-    return np.asarray(found, np.float64 if found.dtype.itemsize > 4 else np.float32)
+    return np.asarray(stored, np.float64 if stored.dtype.itemsize > 4 else np.float32)
 
 
 @dataclass(frozen=True)
 class Maps:
-    """The maps of one method on one data set. `files`: sample key -> file, in the samples' order."""
+    """The maps of one method on one data set. `files`: key of a sample -> file, in the order of samples."""
 
     method: str
     files: dict[str, Path]
 
 
 def find_maps(path: Path, dataset: str, keys: Sequence[str]) -> Maps:
-    """The map of every sample.
+    """Find the map of every sample.
 
     Args:
-        path: of the layout's top, of one method, or of its data set.
-        keys: of the samples; each needs a map, and no map may be of another.
+        path: the folder above `anomaly_p`, the folder of one method, or the method's folder of the data set.
+        dataset: name of the data set.
+        keys: of the samples. Each sample needs a map, and each map a sample.
 
     Raises:
         BenchError: there is no such folder, a sample has no map, or a map no sample; names key and file.
     """
     if not path.is_dir():
-        what = "is a file" if path.exists() else "is missing"
-        raise BenchError(f"--scores {path} {what}: expected a folder {LAYOUT}")
-    folder = _folder(path, dataset).absolute()
-    found = {file.relative_to(folder).as_posix().removesuffix(SUFFIX): file for file in _files(folder)}
-    if not found:
+        problem = "is a file" if path.exists() else "is missing"
+        raise BenchError(f"--scores {path} {problem}: expected a folder {LAYOUT}")
+    folder = _frame_folder(path, dataset).absolute()
+    unclaimed = {
+        file.relative_to(folder).as_posix().removesuffix(SUFFIX): file
+        for file in sorted(folder.rglob(f"*{SUFFIX}"))
+    }
+    if not unclaimed:
         raise BenchError(f"--scores {path}: no {SUFFIX} file in {folder}; expected {LAYOUT}")
     files = {}
     for key in keys:
-        file = found.pop(frame_of(key), None)
+        file = unclaimed.pop(frame_of(key), None)
         if file is None:
             expected = folder / f"{frame_of(key)}{SUFFIX}"
             raise BenchError(
-                f"{expected}: missing, so sample '{key}' of {dataset} has no score map: each needs one"
+                f"{expected}: missing, so sample '{key}' of {dataset} has no score map; each sample needs one"
             )
         files[key] = file
-    if found:
-        frame, file = next(iter(found.items()))
-        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    if unclaimed:
+        frame, file = next(iter(unclaimed.items()))
+        more = f", and {len(unclaimed) - 1} more" if len(unclaimed) > 1 else ""
         raise BenchError(
             f"{file}: the test split of {dataset} has no frame '{frame}'{more}; frames are such as "
             f"'{frame_of(keys[0])}'"
@@ -131,19 +139,15 @@ def find_maps(path: Path, dataset: str, keys: Sequence[str]) -> Maps:
     return Maps(folder.parent.name if folder.name == dataset else folder.name, files)
 
 
-def _folder(path: Path, dataset: str) -> Path:
+def _frame_folder(path: Path, dataset: str) -> Path:
     """The folder whose files are frames."""
     top = path / TOP
     if not top.is_dir():
         return path / dataset if (path / dataset).is_dir() else path
-    held = sorted(each for each in top.iterdir() if (each / dataset).is_dir())
-    if len(held) != 1:
-        names = ", ".join(each.name for each in held) or "no method"
+    methods = sorted(folder for folder in top.iterdir() if (folder / dataset).is_dir())
+    if len(methods) != 1:
+        names = ", ".join(folder.name for folder in methods) or "no method"
         raise BenchError(
             f"--scores {path}: {top} holds maps of {names} on {dataset}; name the folder of one method"
         )
-    return held[0] / dataset
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob(f"*{SUFFIX}"))
+    return methods[0] / dataset

@@ -111,13 +111,15 @@ def test_a_checkpoint_of_that_segmenter_is_in_the_record(maps, tree, workspace, 
     assert len(read(tmp_path, "mine")["identity"]["segmenter_checkpoint"]) == 64
     result = score(maps / "msp", tree, workspace, "--checkpoint", weights)
     assert result.exit_code == 1
-    assert "name that with --segmenter" in result.output
+    assert "name the segmenter with --segmenter" in result.output
 
 
 def test_a_segmenter_that_is_not_understood_is_said_before_maps_are_judged(
     maps, tree, workspace, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("segalarm.benchmark.score_maps.exchange._judge", lambda *given: pytest.fail("judged"))
+    monkeypatch.setattr(
+        "segalarm.benchmark.score_maps.judge.evaluate_maps", lambda *given: pytest.fail("judged")
+    )
     words = ("--segmenter", "lite0", "--set", "lite0.stepz=1", "--records", tmp_path)
     result = score(maps / "msp", tree, workspace, *words)
     assert result.exit_code != 0

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 from PIL import Image
-from segalarm.benchmark.figures import curve_figure as curves
+from segalarm.benchmark.figures.curve_figure import draw_figure
+from segalarm.benchmark.figures.method_labels import method_labels
 from segalarm.benchmark.interfaces import Task
 from segalarm.benchmark.metrics import PooledHistogramState
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -20,7 +21,7 @@ def cell(method, task=Task.ANOMALY, **config):
 def test_runs_of_one_method_are_told_apart_by_what_differs():
     cells = [cell("synthcp", t=0.8, scales=[]), cell("synthcp", t=0.9, scales=[]), cell("msp")]
     cells.append(cell("msp", task=Task.PIXEL_FAILURE, other=1))
-    names = curves.labels_of(cells)
+    names = method_labels(cells)
     assert [names[id(c)] for c in cells] == ["synthcp (t=0.8)", "synthcp (t=0.9)", "msp", "msp"]
 
 
@@ -35,7 +36,7 @@ def test_every_method_is_in_both_panels_with_its_area(tmp_path, monkeypatch):
         state.update("image", scores[name], truth)
     drawn = []
     monkeypatch.setattr(pyplot, "close", drawn.append)
-    file = curves._figure(shown, Task.ANOMALY, tmp_path / "set_net_anomaly_curves.png")
+    file = draw_figure(shown, Task.ANOMALY, tmp_path / "set_net_anomaly_curves.png")
     assert Image.open(file).width == 1100
     left, right = drawn[0].axes
     for axis, area in ((left, average_precision_score), (right, roc_auc_score)):

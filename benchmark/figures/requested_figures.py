@@ -1,0 +1,104 @@
+"""All figures that `bench show` draws for a request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ..interfaces import Scores, Task
+from ..interfaces.errors import ExtraMissingError
+from ..plugins.registry import Registry
+from ..run.artifacts import Stages, Track
+from ..run.plan import Cell
+from ..run.request import Request
+from ..run.runner import pick_device
+from ..run.test_pass import all_groups, ready, scored
+from ..storage.store import Store
+from .curve_figure import draw_curves
+from .figure_files import file_stem, slug
+from .method_labels import method_labels
+from .quality_scatter import draw_scatters
+from .sample_choice import chosen_samples
+from .sample_panels import draw_panels, panels
+from .volume_slice import shown_slice
+
+
+def show(
+    request: Request,
+    registry: Registry,
+    keys: Sequence[str],
+    folder: Path,
+    track: Track,
+    say: Callable[[str], None],
+    curves: bool = False,
+) -> list[Path]:
+    """Draw figures of the test split below a folder. What a run would train and is not there yet is trained.
+
+    The methods of a pixel-level task get one picture of panels for each sample and task. A method of
+    image-level failures gets one scatter of the whole test split, on volumes beside panels of its own.
+
+    Args:
+        request: the methods, data sets and tasks to show. Records are neither read nor written.
+        registry: the plugins.
+        keys: of samples of the test split; empty for a few samples, see `chosen_samples`.
+        folder: for the pictures.
+        track: wraps an iterable in a progress bar: `track(iterable, description, total)`.
+        say: shows a line to the user.
+        curves: whether to draw curves, too, see `draw_curves`; takes a second pass, over the whole split.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        BenchError: a key is unknown, a method fails, or matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError as error:
+        raise ExtraMissingError("bench show", "report", "matplotlib") from error
+    mpl.use("Agg")
+    store, device = Store(request.workspace, say), pick_device(request.device)
+    written = []
+    for group in all_groups(request, registry, say):
+        stages = ready(request, group, store, device, track)
+        pixel = [cell for cell in group.waiting if cell.identity.task is not Task.IMAGE_FAILURE]
+        image = [cell for cell in group.waiting if cell.identity.task is Task.IMAGE_FAILURE]
+        written += draw_scatters(stages, image, request.protocol, folder)
+        if curves:
+            written += draw_curves(stages, pixel, folder)
+        in_panels = pixel if group.data.dataset.info.ndim == 2 else [*pixel, *image]
+        written += _draw_samples(stages, in_panels, keys, folder)
+    return written
+
+
+def _draw_samples(stages: Stages, cells: Sequence[Cell], keys: Sequence[str], folder: Path) -> list[Path]:
+    """A picture of panels for each sample and task."""
+    if not cells:
+        return []
+    group, info = stages.group, stages.group.data.dataset.info
+    written = []
+    for sample, labels, answers in scored(stages, chosen_samples(group, keys), cells):
+        for task, scores in _by_task(cells, answers).items():
+            file = folder / f"{file_stem(group)}_{task}_{slug(sample.key)}.png"
+            draw_panels(list(panels(*shown_slice(sample, labels, scores, info), task, info)), file)
+            written.append(file)
+    return written
+
+
+def _by_task(
+    cells: Sequence[Cell], answers: Sequence[tuple[Cell, Scores | Exception]]
+) -> dict[Task, dict[str, Scores]]:
+    """Task -> label of a method -> its scores of one sample.
+
+    Raises:
+        Exception: that of a method that failed.
+    """
+    labels = method_labels(cells)
+    by_task: dict[Task, dict[str, Scores]] = {}
+    for task in Task:
+        for cell, answer in answers:
+            if isinstance(answer, Exception):
+                raise answer
+            if cell.identity.task is task:
+                by_task.setdefault(task, {})[labels[id(cell)]] = answer
+    return by_task
