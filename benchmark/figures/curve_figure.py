@@ -11,9 +11,8 @@ from ..evaluation.score_checks import pixel_scores
 from ..interfaces import Labels, Sample, Scores, Task
 from ..interfaces.errors import BenchError
 from ..metrics import PooledHistogramState
-from ..run.artifacts import Stages
-from ..run.plan import Cell
-from ..run.test_pass import scored
+from ..run.fitting import FittedJob, Fitting
+from ..run.test_pass import TestPass
 from .figure_files import file_stem, save_figure
 from .method_labels import method_labels
 
@@ -21,14 +20,14 @@ LINE_STYLES = ("-", "--", ":", "-.")
 """Each style serves ten methods, since colours repeat after ten."""
 
 
-def draw_curves(stages: Stages, cells: Sequence[Cell], folder: Path) -> list[Path]:
+def draw_curves(fitting: Fitting, jobs: Sequence[FittedJob], folder: Path) -> list[Path]:
     """Draw one figure for each task; scores the whole test split.
 
-    In memory is one histogram of scores for each cell, and no score map.
+    In memory is one histogram of scores for each job, and no score map.
 
     Args:
-        stages: of a group whose segmenter and methods are ready.
-        cells: of that group, of tasks with a score for each pixel.
+        fitting: of a group whose segmenter and methods are ready.
+        jobs: of that group, of tasks with a score for each pixel.
         folder: for the figures.
 
     Returns:
@@ -37,19 +36,18 @@ def draw_curves(stages: Stages, cells: Sequence[Cell], folder: Path) -> list[Pat
     Raises:
         BenchError: a method fails or its scores cannot be ranked.
     """
-    if not cells:
+    if not jobs:
         return []
-    group = stages.group
-    states = {id(cell): PooledHistogramState() for cell in cells}
-    for sample, labels, answers in scored(stages, group.data.test, cells):
-        for cell, answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-            _update(states[id(cell)], cell.identity.task, sample, labels, answer)
-    names = method_labels(cells)
+    group = fitting.group
+    states = {id(job): PooledHistogramState() for job in jobs}
+    for scored in TestPass(fitting, group.data.test, jobs):
+        for answer in scored.answers:
+            task = answer.job.method.task
+            _update(states[id(answer.job)], task, scored.sample, scored.labels, answer.scores)
+    names = method_labels(jobs)
     written = []
     for task in Task:
-        of_task = {names[id(cell)]: states[id(cell)] for cell in cells if cell.identity.task is task}
+        of_task = {names[id(job)]: states[id(job)] for job in jobs if job.method.task is task}
         if of_task:
             written.append(draw_figure(of_task, task, folder / f"{file_stem(group)}_{task}_curves.png"))
     return written

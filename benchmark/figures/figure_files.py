@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..run.plan import Group
+from ..run.jobs import Group
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def file_stem(group: Group) -> str:
     """The beginning of the names of a group's files: data set, segmenter, and seed unless the seed is 0."""
     info, variant = group.data.dataset.info, group.data.variant
-    words = [f"{info.name}-{variant}" if variant else info.name, group.network.name]
+    words = [f"{info.name}-{variant}" if variant else info.name, group.segmenter.name]
     return "_".join([*words, f"s{group.seed}"] if group.seed else words)
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..run.plan import Cell
+from ..run.fitting import FittedJob
 
 
-def method_labels(cells: Sequence[Cell]) -> dict[int, str]:
-    """The label of each cell, by `id`: its method, with the options that tell it from others of its task."""
+def method_labels(jobs: Sequence[FittedJob]) -> dict[int, str]:
+    """The label of each job, by `id`: its method, with the options that tell jobs of one task apart."""
     labels = {}
-    for cell in cells:
-        same = [c for c in cells if (c.entry.name, c.identity.task) == (cell.entry.name, cell.identity.task)]
-        own = cell.identity.method_config
-        differing = [key for key in own if any(c.identity.method_config.get(key) != own[key] for c in same)]
+    for job in jobs:
+        run = job.job.identity
+        others = [other.job.identity for other in jobs]
+        same = [other for other in others if (other.method, other.task) == (run.method, run.task)]
+        own = run.method_config
+        differing = [key for key in own if any(other.method_config.get(key) != own[key] for other in same)]
         options = ", ".join(f"{key}={own[key]}" for key in differing)
-        labels[id(cell)] = f"{cell.entry.name} ({options})" if options else cell.entry.name
+        labels[id(job)] = f"{run.method} ({options})" if options else run.method
     return labels

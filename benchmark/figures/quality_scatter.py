@@ -7,21 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from ..evaluation.evaluators import Evaluation, Evaluator, make_evaluator
+from ..evaluation.by_task import make_evaluator
+from ..evaluation.evaluator import Evaluation
 from ..interfaces import Protocol, Task
 from ..interfaces.errors import BenchError
-from ..run.artifacts import Stages
-from ..run.plan import Cell
-from ..run.test_pass import scored
+from ..run.fitting import FittedJob, Fitting
+from ..run.test_pass import TestPass
 from .figure_files import file_stem, save_figure
 
 
-def draw_scatters(stages: Stages, cells: Sequence[Cell], protocol: Protocol, folder: Path) -> list[Path]:
-    """Draw one figure for each cell; scores the whole test split.
+def draw_scatters(
+    fitting: Fitting, jobs: Sequence[FittedJob], protocol: Protocol, folder: Path
+) -> list[Path]:
+    """Draw one figure for each job; scores the whole test split.
 
     Args:
-        stages: of a group whose segmenter and methods are ready.
-        cells: of that group, of the task image-failure.
+        fitting: of a group whose segmenter and methods are ready.
+        jobs: of that group, of the task image-failure.
         protocol: of the evaluation.
         folder: for the figures.
 
@@ -31,21 +33,18 @@ def draw_scatters(stages: Stages, cells: Sequence[Cell], protocol: Protocol, fol
     Raises:
         BenchError: a method fails, or no class has an actual quality.
     """
-    if not cells:
+    if not jobs:
         return []
-    group = stages.group
+    group = fitting.group
     info = group.data.dataset.info
-    evaluators: list[tuple[Cell, Evaluator]] = [
-        (cell, make_evaluator(Task.IMAGE_FAILURE, info, protocol)) for cell in cells
-    ]
-    for sample, labels, answers in scored(stages, group.data.test, cells):
-        for (_, evaluator), (_, answer) in zip(evaluators, answers, strict=True):
-            if isinstance(answer, Exception):
-                raise answer
-            evaluator.update(sample, labels, answer)
+    evaluators = {id(job): make_evaluator(Task.IMAGE_FAILURE, info, protocol) for job in jobs}
+    for scored in TestPass(fitting, group.data.test, jobs):
+        for answer in scored.answers:
+            evaluators[id(answer.job)].update(scored.sample, scored.labels, answer.scores)
     written = []
-    for cell, evaluator in evaluators:
-        parts = [file_stem(group), Task.IMAGE_FAILURE, cell.entry.name, cell.identity.key[:8]]
+    for job in jobs:
+        evaluator, run = evaluators[id(job)], job.job.identity
+        parts = [file_stem(group), Task.IMAGE_FAILURE, run.method, run.key[:8]]
         file = folder / f"{'_'.join(parts)}.png"
         draw_scatter(evaluator.result(), file)
         written.append(file)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..interfaces import Scores, Task
 from ..interfaces.errors import ExtraMissingError
 from ..plugins.registry import Registry
-from ..run.artifacts import Stages, Track
-from ..run.plan import Cell
+from ..run.artifacts import Track
+from ..run.fitting import FittedJob, Fitting, fit_group
+from ..run.plan import plan_without_records
 from ..run.request import Request
 from ..run.runner import pick_device
-from ..run.test_pass import all_groups, ready, scored
+from ..run.test_pass import Answer, TestPass
 from ..storage.store import Store
 from .curve_figure import draw_curves
 from .figure_files import file_stem, slug
@@ -59,46 +60,41 @@ def show(
     mpl.use("Agg")
     store, device = Store(request.workspace, say), pick_device(request.device)
     written = []
-    for group in all_groups(request, registry, say):
-        stages = ready(request, group, store, device, track)
-        pixel = [cell for cell in group.waiting if cell.identity.task is not Task.IMAGE_FAILURE]
-        image = [cell for cell in group.waiting if cell.identity.task is Task.IMAGE_FAILURE]
-        written += draw_scatters(stages, image, request.protocol, folder)
+    for group in plan_without_records(request, registry, say):
+        fitting, jobs = fit_group(request, group, store, device, track)
+        pixel = [job for job in jobs if job.method.task is not Task.IMAGE_FAILURE]
+        image = [job for job in jobs if job.method.task is Task.IMAGE_FAILURE]
+        written += draw_scatters(fitting, image, request.protocol, folder)
         if curves:
-            written += draw_curves(stages, pixel, folder)
+            written += draw_curves(fitting, pixel, folder)
         in_panels = pixel if group.data.dataset.info.ndim == 2 else [*pixel, *image]
-        written += _draw_samples(stages, in_panels, keys, folder)
+        written += _draw_samples(fitting, in_panels, keys, folder)
     return written
 
 
-def _draw_samples(stages: Stages, cells: Sequence[Cell], keys: Sequence[str], folder: Path) -> list[Path]:
+def _draw_samples(
+    fitting: Fitting, jobs: Sequence[FittedJob], keys: Sequence[str], folder: Path
+) -> list[Path]:
     """A picture of panels for each sample and task."""
-    if not cells:
+    if not jobs:
         return []
-    group, info = stages.group, stages.group.data.dataset.info
+    group, info = fitting.group, fitting.group.data.dataset.info
+    method_label = method_labels(jobs)
     written = []
-    for sample, labels, answers in scored(stages, chosen_samples(group, keys), cells):
-        for task, scores in _by_task(cells, answers).items():
-            file = folder / f"{file_stem(group)}_{task}_{slug(sample.key)}.png"
-            draw_panels(list(panels(*shown_slice(sample, labels, scores, info), task, info)), file)
+    for scored in TestPass(fitting, chosen_samples(group, keys), jobs):
+        for task, scores in _by_task(scored.answers, method_label).items():
+            file = folder / f"{file_stem(group)}_{task}_{slug(scored.sample.key)}.png"
+            shown = shown_slice(scored.sample, scored.labels, scores, info)
+            draw_panels(list(panels(*shown, task, info)), file)
             written.append(file)
     return written
 
 
-def _by_task(
-    cells: Sequence[Cell], answers: Sequence[tuple[Cell, Scores | Exception]]
-) -> dict[Task, dict[str, Scores]]:
-    """Task -> label of a method -> its scores of one sample.
-
-    Raises:
-        Exception: that of a method that failed.
-    """
-    labels = method_labels(cells)
+def _by_task(answers: Sequence[Answer], label: Mapping[int, str]) -> dict[Task, dict[str, Scores]]:
+    """Task -> label of a method -> its scores of one sample. `label`: see `method_labels`."""
     by_task: dict[Task, dict[str, Scores]] = {}
     for task in Task:
-        for cell, answer in answers:
-            if isinstance(answer, Exception):
-                raise answer
-            if cell.identity.task is task:
-                by_task.setdefault(task, {})[labels[id(cell)]] = answer
+        for answer in answers:
+            if answer.job.method.task is task:
+                by_task.setdefault(task, {})[label[id(answer.job)]] = answer.scores
     return by_task

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..data.loading import Slice
+from ..data.selection import Slice
 from ..interfaces import Sample, Task
 from ..interfaces.errors import BenchError
-from ..run.plan import Group
+from ..run.jobs import Group
 
 DEFAULT_COUNT = 3
 """Samples that are drawn where none is named."""
@@ -33,7 +33,7 @@ def chosen_samples(group: Group, keys: Sequence[str]) -> Sequence[Sample]:
         return Slice(samples, [rows[key] for key in keys])
 
     # Reading the label of every sample takes long: only anomalies are worth that.
-    if all(cell.identity.task is not Task.ANOMALY for cell in group.cells):
+    if all(job.identity.task is not Task.ANOMALY for job in group.jobs):
         return Slice(samples, range(min(DEFAULT_COUNT, len(samples))))
 
     def anomalous_pixels(row: int) -> int:

@@ -79,8 +79,8 @@ def with_jobs(request: Request, registry: Registry, group: Group) -> Group:
     tunes = unplanned or any(job.candidates for job in jobs)
     if request.tune_on and request.methods and not tunes:
         raise BenchError(
-            f"--tune-on {request.tune_on}: {', '.join(request.methods)} leaves no option open: name an option "
-            "and its values with --sweep"
+            f"--tune-on {request.tune_on}: {', '.join(request.methods)} leaves no option open: name an "
+            "option and its values with --sweep"
         )
     return replace(group, jobs=tuple(jobs), unplanned=tuple(unplanned))
 

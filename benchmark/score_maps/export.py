@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ..evaluation.evaluators import pixel_scores
+from ..evaluation.score_checks import pixel_scores
 from ..interfaces import Task
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Registry
 from ..run.artifacts import Track
-from ..run.plan import Cell, Group
+from ..run.fitting import fit_group
+from ..run.jobs import Group, Job
+from ..run.plan import plan_without_records
 from ..run.request import Request
 from ..run.runner import pick_device
-from ..run.test_pass import all_groups, ready, scored
+from ..run.test_pass import TestPass
 from ..storage.store import Store
 from .smiyc_files import TOP, require_hdf5, write_map
 
@@ -41,10 +43,10 @@ def export(
             installed.
     """
     require_hdf5()
-    groups = all_groups(replace(request, tasks=(Task.ANOMALY,)), registry, say)
-    for cell in (cell for group in groups for cell in group.cells):
-        if cell.state == "skipped":
-            skipped = f"{cell.entry.name} on {cell.identity.dataset}: {cell.reason}"
+    groups = plan_without_records(replace(request, tasks=(Task.ANOMALY,)), registry, say)
+    for job in (job for group in groups for job in group.jobs):
+        if job.skipped is not None:
+            skipped = f"{job.entry.name} on {job.identity.dataset}: {job.skipped}"
             if request.methods:
                 raise BenchError(skipped)
             say(f"skipped {skipped}")
@@ -52,29 +54,26 @@ def export(
     store, device = Store(request.workspace, say), pick_device(request.device)
     written: list[Path] = []
     for group in groups:
-        stages = ready(request, group, store, device, track)
-        # Scoring may change which cells wait.
-        cells = group.waiting
-        for sample, _, answers in scored(stages, group.data.test, cells):
-            for cell, answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-                write_map(folders[id(cell)], sample.key, pixel_scores(sample, answer))
-        written += [folders[id(cell)] for cell in cells]
+        fitting, fitted = fit_group(request, group, store, device, track)
+        for scored in TestPass(fitting, group.data.test, fitted):
+            for answer in scored.answers:
+                place = folders[answer.job.job.identity.key]
+                write_map(place, scored.sample.key, pixel_scores(scored.sample, answer.scores))
+        written += [folders[job.identity.key] for job in group.waiting]
     return written
 
 
-def _folders(groups: Iterable[Group], folder: Path) -> dict[int, Path]:
-    """The folder of each cell's maps, by `id`."""
-    cells = [cell for group in groups for cell in group.cells]
-    runs = Counter(_method_and_dataset(cell) for cell in cells)
+def _folders(groups: Iterable[Group], folder: Path) -> dict[str, Path]:
+    """The folder of each job's maps, by the key of its record."""
+    jobs = [job for group in groups for job in group.jobs]
+    runs = Counter(_method_and_dataset(job) for job in jobs)
     folders = {}
-    for cell in cells:
-        alone = runs[_method_and_dataset(cell)] == 1
-        name = cell.entry.name if alone else f"{cell.entry.name}-{cell.identity.key[:8]}"
-        folders[id(cell)] = folder / TOP / name / cell.identity.dataset
+    for job in jobs:
+        alone = runs[_method_and_dataset(job)] == 1
+        name = job.entry.name if alone else f"{job.entry.name}-{job.identity.key[:8]}"
+        folders[job.identity.key] = folder / TOP / name / job.identity.dataset
     return folders
 
 
-def _method_and_dataset(cell: Cell) -> tuple[str, str]:
-    return cell.entry.name, cell.identity.dataset
+def _method_and_dataset(job: Job) -> tuple[str, str]:
+    return job.entry.name, job.identity.dataset

@@ -10,16 +10,22 @@ from typing import Any
 import numpy as np
 
 from ..data.loading import load_batches
-from ..evaluation.evaluators import Evaluation, make_evaluator
-from ..interfaces import Preset, Scores, Task
+from ..evaluation.anomaly import AnomalyEvaluator
+from ..evaluation.by_task import make_evaluator
+from ..evaluation.evaluator import Evaluation
+from ..interfaces import Preset, Scores, Task, Truth
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Registry
 from ..run.artifacts import Track
-from ..run.plan import Data, check_names, data_facts, make_network, prepare_data, trained_on
+from ..run.group_run import measured
+from ..run.inputs import PreparedData, data_facts, plan_segmenter, prepare_data, training_data
+from ..run.plan import check_names
 from ..run.request import Request
-from ..run.runner import numbers, peak_memory, provenance, supplier
 from ..storage.code_hash import code_hash
-from ..storage.record import Identity, Plugin, Record
+from ..storage.environment import peak_memory, provenance, supplier
+from ..storage.identity import Identity
+from ..storage.provenance import Plugin
+from ..storage.record import Record
 from ..storage.store import Store
 from .smiyc_files import Maps, find_maps, read_map, require_hdf5
 
@@ -53,7 +59,7 @@ def score(
     (dataset,) = request.datasets
     preset = request.preset or registry.get("datasets", dataset).load().info.default_preset
     data = prepare_data(request, dataset, preset, registry)
-    train = trained_on(request, data, preset, registry)
+    train = training_data(request, data, preset, registry)
     if Task.ANOMALY not in data.dataset.info.tasks:
         raise BenchError(f"{dataset} has no ground truth for {Task.ANOMALY}")
     maps = find_maps(path, dataset, [data.test[row].key for row in range(len(data.test))])
@@ -80,29 +86,30 @@ def score(
             method=Plugin(plugin=OUTSIDE, version="0"),
             dataset=supplier(data.entry),
             segmenter=None,
-            code=code_hash("segalarm.benchmark.evaluation.evaluators"),
+            code=code_hash(type(data.dataset), AnomalyEvaluator, Truth),
             device="cpu",
         ),
-        **numbers(evaluation),
+        **measured(evaluation),
         timings={"metrics": seconds},
         peak_memory_bytes=peak_memory(),
-        extra=evaluation.facts,
     )
     return record, record.save(request.record_folder)
 
 
-def _segmenter_facts(request: Request, preset: Preset, train: Data, registry: Registry) -> dict[str, Any]:
+def _segmenter_facts(
+    request: Request, preset: Preset, train: PreparedData, registry: Registry
+) -> dict[str, Any]:
     """The fields of an `Identity` that say which segmenter the maps were made from."""
     if not request.segmenters:
         if request.checkpoint:
             raise BenchError("--checkpoint holds weights of a segmenter: name the segmenter with --segmenter")
         return {"segmenter": OUTSIDE, "segmenter_config": {}, "segmenter_checkpoint": None}
     (name,) = request.segmenters
-    network = make_network(request, name, preset, train, request.seeds[0], registry, request.checkpoint)
+    planned = plan_segmenter(request, name, preset, train, request.seeds[0], registry, request.checkpoint)
     return {
         "segmenter": name,
-        "segmenter_config": network.facts["config"],
-        "segmenter_checkpoint": network.facts["checkpoint"],
+        "segmenter_config": planned.facts["config"],
+        "segmenter_checkpoint": planned.facts["checkpoint"],
     }
 
 
@@ -119,7 +126,7 @@ def _method_name(name: str | None, maps: Maps, registry: Registry) -> str:
     return f"{own}-maps" if own in methods else own
 
 
-def evaluate_maps(request: Request, data: Data, maps: Maps, track: Track) -> tuple[Evaluation, str]:
+def evaluate_maps(request: Request, data: PreparedData, maps: Maps, track: Track) -> tuple[Evaluation, str]:
     """The metrics of the maps, and a hash of all scores.
 
     Raises:

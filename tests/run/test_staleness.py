@@ -64,7 +64,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def keys(data, tmp_path_factory):
-    """Copies the package, edits the copy, and gives the keys of artifacts and records as the copy has them."""
+    """Copies the package, edits the copy, and gives the keys that artifacts and records have there."""
 
     def edited(edit=lambda package: None):
         root = tmp_path_factory.mktemp("copy")
