@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ..interfaces import Float32, Sample, Scores
+from ..interfaces import Context, Float32, Item, Method, Sample, Scores
 from ..interfaces.errors import BenchError
 from ..metrics.ordering import Ordering
+
+
+def method_scores(name: str, method: Method, items: Sequence[Item], context: Context) -> list[Scores]:
+    """Return a method's scores for a batch of images, one `Scores` an image, in order.
+
+    Args:
+        name: of the method, for the message.
+
+    Raises:
+        BenchError: the method gives another number of scores. Whatever else the method raises passes.
+    """
+    scores = method.score(items, context)
+    if len(scores) != len(items):
+        raise BenchError(f"{name} gave {len(scores)} scores for {len(items)} images")
+    return scores
 
 
 def pixel_scores(sample: Sample, scores: Scores) -> Float32:

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.by_task import EVALUATORS
+from ..evaluation.score_checks import method_scores
+from ..evaluation.tuning_criteria import best_of, criteria
 from ..interfaces import DatasetInfo, Method, Option, Source, Task, Truth
 from ..interfaces.errors import BenchError
 from ..metrics.streaming.confusion import ConfusionState
 from ..plugins.configure import configure, swept
 from ..plugins.registry import Entry, Registry
+from ..segmenters.ensemble_members import predict_with_members
 from ..storage.code_hash import code_hash
 from ..storage.identity import Identity, Tuned, flat
 from ..storage.record import Record
@@ -202,18 +205,15 @@ class _Planner:
 
     def _code(self, methods: Sequence[Method], tuned: bool) -> str:
         """A hash of all code that a record depends on. `methods`: that of each candidate."""
-        # The test pass and the tuning work on jobs, and import this module.
-        from . import test_pass, tuning
-
         group, method = self.group, methods[0]
         roots: list[Any] = [part for each in methods for part in code_of(each)]
         roots += [type(group.segmenter.model), type(group.data.dataset), Truth, EVALUATORS[method.task]]
-        roots += [ConfusionState, test_pass.predict, test_pass.score_samples]
+        roots += [ConfusionState, predict_with_members, method_scores]
         fit_on = method.fit_on()
         if fit_on is not None and fit_on.source is Source.OUT_OF_FOLD:
             roots += [folds.write_predictions, folds.StoredPairs, folds.LivePairs]
         if tuned:
-            roots.append(tuning.choose)
+            roots += [criteria, best_of]
         return key_of({"code": code_hash(*roots), "sources": group.segmenter.facts["sources"]})
 
 

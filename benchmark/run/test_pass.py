@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import torch
-from torch import Tensor
 
 from ..data.loading import load_batches, to_batch
-from ..interfaces import Item, Labels, Needs, Prediction, Sample, Scores, Segmenter
-from ..interfaces.errors import BenchError
+from ..evaluation.score_checks import method_scores
+from ..interfaces import Item, Labels, Needs, Sample, Scores
+from ..segmenters.ensemble_members import predict_with_members
 from .fitting import FittedJob, Fitting, check_classes
 
 BATCH = 4
@@ -123,7 +123,9 @@ class TestPass:
         began = time.perf_counter()
         images = to_batch(batch, self.fitting.device)
         segmenters = self.fitting.members(max(needs.ensemble, 1))
-        predictions = predict(segmenters, images, [sample.key for sample in batch], needs, group.seed)
+        predictions = predict_with_members(
+            segmenters, images, [sample.key for sample in batch], needs, group.seed
+        )
         for prediction in predictions:
             check_classes(prediction, group.train.dataset.info, group.segmenter.name)
         labels = [prediction.labels.cpu().numpy() for prediction in predictions]
@@ -141,7 +143,7 @@ class TestPass:
             peak = DevicePeak(self.fitting.device)
             began = time.perf_counter() + _saved(items)
             try:
-                scores = score_samples(job, items)
+                scores = method_scores(job.job.entry.name, job.method, items, job.context)
             except Exception as error:  # whatever a plugin raises must not stop the others
                 self.drop(job)
                 self.on_failure(job, error)
@@ -156,34 +158,3 @@ class TestPass:
 def _saved(items: Sequence[Item]) -> float:
     """Seconds that were not spent, since another method had computed the same: a cost of this method, too."""
     return sum(item.memo.saved for item in items)
-
-
-def score_samples(job: FittedJob, items: Sequence[Item]) -> list[Scores]:
-    """The scores of one method for the images of a batch.
-
-    Raises:
-        BenchError: the method gives another number of scores. Whatever else a method raises passes.
-    """
-    scores = job.method.score(items, job.context)
-    if len(scores) != len(items):
-        raise BenchError(f"{job.job.entry.name} gave {len(scores)} scores for {len(items)} images")
-    return scores
-
-
-def predict(
-    segmenters: Sequence[Segmenter], images: Tensor, keys: Sequence[str], needs: Needs, seed: int
-) -> list[Prediction]:
-    """The predictions of a segmenter for images of one size, with those of its ensemble where needed.
-
-    Args:
-        segmenters: the segmenter itself first, then the other members of the ensemble.
-        images: float32 (B, C, *spatial).
-    """
-    first, *others = segmenters
-    predictions = first.predict(images, keys, needs.of_one, seed)
-    if needs.ensemble:
-        more = [model.predict(images, keys, Needs(probabilities=True), seed) for model in others]
-        for of_image in zip(predictions, *more, strict=True):
-            softmaxes = [p.probabilities for p in of_image if p.probabilities is not None]
-            of_image[0].members = torch.stack(softmaxes)
-    return predictions

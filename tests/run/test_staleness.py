@@ -166,7 +166,10 @@ def test_the_masking_of_the_ground_truth_makes_everything_stale(keys, before):
 def test_the_stacking_of_an_ensembles_members_makes_all_records_stale_and_nothing_else(keys, before):
     def stack(package):
         replaced(
-            package, "benchmark/run/test_pass.py", "torch.stack(softmaxes)", "torch.stack(softmaxes[::-1])"
+            package,
+            "benchmark/segmenters/ensemble_members.py",
+            "torch.stack(softmaxes)",
+            "torch.stack(softmaxes[::-1])",
         )
 
     assert stale(before, keys(stack)) == {name for name in before if name.startswith("record ")}
