@@ -1,0 +1,14 @@
+"""Shows mkdocstrings the package by its name: the repository's root is the package, whatever its folder is called."""
+
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def on_startup(**context: Any) -> None:
+    """Make `.links/segalarm`, a link to the repository's root; MkDocs calls this hook before it reads the pages."""
+    link = ROOT / ".links" / "segalarm"
+    link.parent.mkdir(exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to("..", target_is_directory=True)
