@@ -1,7 +1,8 @@
-"""Artifacts on disk: what is costly is made once, under a key of all that it depends on.
+"""The store of artifacts: whatever is costly to make is made once, under a key of all that it depends on.
 
-An artifact is a folder. It is built under a temporary name, listed with checksums and renamed, so that a
-killed run leaves either a whole artifact or none. Two runs on one workspace wait for each other's artifacts.
+An artifact is a folder of files. The folder is built under a temporary name, then its files are listed with
+checksums, then the folder is renamed: a run that is killed leaves either a whole artifact or none. Two runs
+on one workspace wait for each other's artifacts.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ OTHER_WORKSPACE = "name another --workspace"
 
 
 def canonical(facts: Mapping[str, Any]) -> str:
-    """The one JSON text of a nested mapping: sorted keys, no spaces."""
+    """The JSON text of a nested mapping, with sorted keys and no spaces: equal mappings give equal texts."""
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), default=str)
 
 
@@ -36,11 +37,11 @@ def key_of(facts: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """The workspace's artifacts.
+    """The artifacts of a workspace.
 
     Args:
-        root: the workspace; made when absent.
-        say: shows a line to the user (a wait, a rebuilt artifact).
+        root: the folder of the workspace; created where absent.
+        say: shows a line to the user, such as that a run waits or that an artifact is built again.
 
     Raises:
         BenchError: the workspace was made by another version of the project, or cannot be written.
@@ -54,30 +55,30 @@ class Store:
             if not stamp.exists():
                 self.root.mkdir(parents=True, exist_ok=True)
                 write_atomically(stamp, json.dumps({"version": VERSION}))
-            found = json.loads(stamp.read_text())["version"]
+            version = json.loads(stamp.read_text())["version"]
         except OSError as error:
             raise BenchError(
-                f"workspace {self.root} cannot be used: {error}. Name another: --workspace"
+                f"workspace {self.root} cannot be used ({error}): name another --workspace"
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise BenchError(
-                f"{stamp} is not a workspace stamp; delete it or name another --workspace"
+                f"{stamp} does not hold a workspace's version: delete the file or name another --workspace"
             ) from error
-        if found != VERSION:
+        if version != VERSION:
             raise BenchError(
-                f"workspace {self.root} has version {found}, this program needs {VERSION}: name another "
-                "--workspace; the old one is left as it is"
+                f"workspace {self.root} has version {version}, but this program needs {VERSION}: name "
+                "another --workspace. The old workspace is left as it is"
             )
 
     @property
     def scratch(self) -> Path:
-        """The folder of what is not finished; made when absent."""
+        """The folder of artifacts that are not finished; created where absent."""
         folder = self.root / "unfinished"
         folder.mkdir(exist_ok=True)
         return folder
 
     def folder(self, kind: str, facts: Mapping[str, Any]) -> Path:
-        """Where the artifact stands or will stand."""
+        """The folder where the artifact is or will be."""
         return self.root / "artifacts" / kind / key_of(facts)
 
     def has(self, kind: str, facts: Mapping[str, Any]) -> bool:
@@ -85,13 +86,16 @@ class Store:
         return (self.folder(kind, facts) / MANIFEST).exists()
 
     def get(self, kind: str, facts: Mapping[str, Any], build: Callable[[Path, Path], None]) -> Path:
-        """The artifact's folder, built first when it is absent or damaged.
+        """The folder of an artifact, which is built first where it is absent or damaged.
 
         Args:
-            kind: what it is, a file name.
-            facts: all that it depends on: configuration, keys of inputs, code hash.
-            build: `build(folder, scratch)` fills `folder`; what it leaves in `scratch` (checkpoints)
-                survives a kill and is there at the next try.
+            kind: what the artifact is, such as "segmenter"; the name of a folder.
+            facts: all that the artifact depends on: configuration, keys of inputs, code hash.
+            build: `build(folder, scratch)` fills `folder`. Files that it writes to `scratch`, such as
+                checkpoints, outlive a killed run and are there when the artifact is built again.
+
+        Raises:
+            BenchError: the disk is full or cannot be written. Errors of `build` are passed on.
         """
         final = self.folder(kind, facts)
         with self._locked(f"{kind}-{final.name}"):
@@ -102,14 +106,14 @@ class Store:
                 self._say(f"{kind} {final.name} is damaged ({problem}): building it again")
                 shutil.rmtree(final)
             scratch = self.scratch / f"{kind}-{final.name}"
-            made = scratch / "artifact"
-            shutil.rmtree(made, ignore_errors=True)
+            unfinished = scratch / "artifact"
+            shutil.rmtree(unfinished, ignore_errors=True)
             try:
-                made.mkdir(parents=True)
-                build(made, scratch)
-                self._seal(made, kind, facts)
+                unfinished.mkdir(parents=True)
+                build(unfinished, scratch)
+                self._seal(unfinished, kind, facts)
                 final.parent.mkdir(parents=True, exist_ok=True)
-                made.rename(final)
+                unfinished.rename(final)
             except OSError as error:
                 raise disk_error(error, self.root, OTHER_WORKSPACE) from error
             shutil.rmtree(scratch)
@@ -117,6 +121,7 @@ class Store:
 
     @contextmanager
     def _locked(self, name: str) -> Iterator[None]:
+        """Keep other runs from building the artifact; waits while one does."""
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{name}.lock")
@@ -131,6 +136,7 @@ class Store:
             lock.release()
 
     def _seal(self, folder: Path, kind: str, facts: Mapping[str, Any]) -> None:
+        """List the files of an artifact with their checksums."""
         files = {str(f.relative_to(folder)): _checksum(f) for f in sorted(folder.rglob("*")) if f.is_file()}
         manifest = {
             "kind": kind,
@@ -141,7 +147,7 @@ class Store:
         write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1))
 
     def _damage(self, folder: Path) -> str | None:
-        """What is wrong with a finished artifact, or None."""
+        """What is wrong with a finished artifact; None where nothing is."""
         if not folder.exists():
             return "absent"
         try:
@@ -158,7 +164,7 @@ class Store:
 
 
 def write_atomically(file: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the new one, never a part.
+    """Write a text file so that a reader sees the old text or the new text, never a part.
 
     Raises:
         BenchError: the disk is full or cannot be written; names the file.

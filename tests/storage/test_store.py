@@ -118,6 +118,12 @@ def test_a_workspace_of_another_version_is_left_alone(tmp_path):
         Store(tmp_path)
 
 
+def test_a_workspace_without_a_version_is_left_alone(tmp_path):
+    (tmp_path / "workspace.json").write_text("[]")
+    with pytest.raises(BenchError, match=r"workspace\.json does not hold a workspace's version"):
+        Store(tmp_path)
+
+
 def test_a_workspace_that_is_a_file_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BenchError, match="--workspace"):
