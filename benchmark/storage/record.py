@@ -152,8 +152,8 @@ def load_records(path: str | Path) -> pd.DataFrame:
     """The records of a folder, or one file's, as a data frame.
 
     Returns:
-        One row a record: `key`, the fields of `Identity` (configurations as JSON text), `status`, `reason`,
-        `images`, and a column `METRIC.AGGREGATION` a metric, as fractions.
+        One row for each record. The columns are `key`, the fields of `Identity` (configurations as JSON
+        text), `status`, `reason`, `images`, and `METRIC.AGGREGATION` for each metric, as a fraction.
 
     Raises:
         BenchError: a record is invalid, or there is no such path.

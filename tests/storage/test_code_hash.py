@@ -4,7 +4,7 @@ import sys
 from importlib import import_module
 
 import pytest
-from segalarm.benchmark.evaluation.evaluators import AnomalyEvaluator
+from segalarm.benchmark.evaluation.anomaly import AnomalyEvaluator
 from segalarm.benchmark.interfaces import Truth
 from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.benchmark.storage import code_hash
