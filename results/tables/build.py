@@ -54,9 +54,6 @@ def build_table(
         raise UnknownNameError("aggregation", aggregation, AGGREGATIONS)
     of_data = _of_data(spec, records, dataset)
     chosen = narrowed(of_data, variant=variant, protocol=protocol, preset=preset)
-    if not spec.unpublished_methods:
-        methods = {row.method for row in spec.published_rows}
-        chosen = [record for record in chosen if record.identity.method in methods]
     request = TableRequest(spec, tuple(chosen), dataset, variant, aggregation, all_metrics)
     make: MakeGrids = cost_grids if cost else per_class_grids if per_class else metrics_grids
     grids = tuple(grid for section in spec.sections for grid in make(request, section))
@@ -67,11 +64,16 @@ def build_table(
 
 
 def _of_data(spec: TableSpec, records: Iterable[Record], dataset: str | None) -> list[Record]:
-    """The records of the table's tasks on the data set that was asked for, or on any that the table names."""
+    """The records of the table's tasks and methods on a data set, or on any that the table names."""
     tasks = {section.task for section in spec.sections}
     datasets = {dataset} if dataset else {spec.dataset, *spec.more_datasets}
+    methods = {row.method for row in spec.published_rows}
     return [
-        record for record in records if record.identity.task in tasks and record.identity.dataset in datasets
+        record
+        for record in records
+        if record.identity.task in tasks
+        and record.identity.dataset in datasets
+        and (spec.unpublished_methods or record.identity.method in methods)
     ]
 
 
