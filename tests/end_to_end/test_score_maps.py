@@ -212,7 +212,9 @@ def test_scores_that_are_all_equal_rank_nothing(copy, tree, workspace):
         change(file, lambda value: np.zeros_like(value))
     result = score(copy, tree, workspace)
     assert result.exit_code == 1
-    assert f"{files(copy)[0]}, judged by {tree}: all scores are 0.0, of every pixel" in result.output
+    assert (
+        f"{files(copy)[0]}, judged by {tree}: all scores of all images are 0.0, so nothing" in result.output
+    )
 
 
 def test_maps_of_double_precision_keep_apart_what_single_would_tie(copy, tree, workspace):

@@ -5,7 +5,7 @@ import pytest
 from segalarm.benchmark.evaluation.by_task import EVALUATORS, make_evaluator
 from segalarm.benchmark.evaluation.metric_catalogue import METRICS, metric, metrics_of
 from segalarm.benchmark.interfaces import VOID, Protocol, Sample, Scores, Task, Truth
-from segalarm.benchmark.storage.code_hash import Definition, reached
+from segalarm.benchmark.storage.code_hash import definition_of, reached
 from segalarm.datasets.cityscapes import Cityscapes
 
 IMAGE = np.zeros((3, 20, 30), np.float32)
@@ -59,7 +59,7 @@ def test_an_unknown_metric_is_named_with_those_that_exist():
 def test_an_edit_of_one_task_leaves_the_code_of_the_others_as_it_was(task):
     """A hash of an evaluator's code covers neither another evaluator nor the metrics of another task."""
     evaluator = EVALUATORS[task]
-    names = {found.name for found in reached(Definition(evaluator.__module__, evaluator.__name__))}
+    names = {found.name for found in reached(definition_of(evaluator))}
     others = {other.__name__ for other in EVALUATORS.values()} - {evaluator.__name__}
     own = {"anomaly": "ANOMALY", "pixel-failure": "PIXEL_FAILURE", "image-failure": "IMAGE_FAILURE"}[task]
     catalogues = {"ANOMALY_METRICS", "PIXEL_FAILURE_METRICS", "IMAGE_FAILURE_METRICS", "METRICS"}
