@@ -53,37 +53,29 @@ class ImageFailureEvaluator(Evaluator):
         predicted = np.stack([self._predicted[key] for key in keys])
         actual = np.stack([self._actual[key] for key in keys])
         table = quality_table(predicted, actual)
-        evaluated = self._evaluated_classes()
-        by_class = {
-            name: _class_values(table, predicted, actual, number) for name, number in evaluated.items()
-        }
+        numbers = self._class_numbers()
+        by_class = {name: _class_values(table, predicted, actual, n) for name, n in numbers.items()}
         per_class = {
-            metric: {name: values[metric] for name, values in by_class.items()}
-            for metric in next(iter(by_class.values()))
+            metric.name: {name: values[metric.name] for name, values in by_class.items()}
+            for metric in IMAGE_FAILURE_METRICS
         }
-        scored = [name for name in evaluated if name in (self._info.scored or self._info.classes)]
+        scored = [name for name in numbers if name in (self._info.scored or self._info.classes)]
+        means = {
+            metric: mean_over_classes(values[name] for name in scored) for metric, values in per_class.items()
+        }
+        images = {name: int(table.images[n]) for name, n in numbers.items()}
         return Evaluation(
-            metrics={
-                "per-class": {
-                    metric: mean_over_classes(values[name] for name in scored)
-                    for metric, values in per_class.items()
-                }
-            },
+            metrics={"per-class": means},
             per_class=per_class,
             per_image={
-                key: {f"predicted {name}": float(predicted[row, n]) for name, n in evaluated.items()}
-                | {f"actual {name}": float(actual[row, n]) for name, n in evaluated.items()}
+                key: {f"predicted {name}": float(predicted[row, n]) for name, n in numbers.items()}
+                | {f"actual {name}": float(actual[row, n]) for name, n in numbers.items()}
                 for row, key in enumerate(keys)
             },
-            counts={
-                "images": len(keys),
-                "classes_scored": sum(int(table.images[evaluated[name]] > 0) for name in scored),
-            },
-            images_without=(
-                {name: len(keys) - int(table.images[n]) for name, n in evaluated.items()}
-                if self._info.ndim == 3
-                else {}
-            ),
+            counts={"images": len(keys), "classes_scored": sum(images[name] > 0 for name in scored)},
+            images_without={name: len(keys) - count for name, count in images.items()}
+            if self._info.ndim == 3
+            else {},
         )
 
     def _actual_quality(self, prediction: Labels, label: Labels) -> Qualities:
@@ -95,8 +87,8 @@ class ImageFailureEvaluator(Evaluator):
             return dice
         return per_class_iou(prediction, label, classes, VOID, absent=self._protocol.value)
 
-    def _evaluated_classes(self) -> dict[str, int]:
-        """Class name -> number, for the classes that have metrics: in volumes all but the background."""
+    def _class_numbers(self) -> dict[str, int]:
+        """Name -> number of the classes that have metrics: in volumes all but the background."""
         first = 1 if self._info.ndim == 3 else 0
         return {name: number for number, name in enumerate(self._info.classes) if number >= first}
 
