@@ -24,7 +24,6 @@ from segalarm.benchmark.interfaces import (
 )
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.plugins.configure import configure
-from segalarm.benchmark.segmenters.scales import STREET_SCALES
 from segalarm.datasets.streethazards import StreetHazards
 from segalarm.methods.building_blocks.feature_alarm import drawn, training_features
 from segalarm.methods.knn import KNN, KNNConfig
@@ -260,4 +259,4 @@ def test_features_are_those_of_equation_9(preset):
     }
     assert wanted[SynthCP].needs() == wanted[KNN].needs()
     (features,) = wanted[KNN].needs().features
-    assert features.scales == (STREET_SCALES if preset is Preset.FULL else ())
+    assert features.scales == ((300, 375, 450, 525, 600) if preset is Preset.FULL else ())

@@ -68,7 +68,7 @@ class MMSegmenter(Segmenter):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The preset's hyper-parameters; `small` is shorter on the generated data sets."""
+        """The preset's hyper-parameters; `small` is shorter on miniature data sets."""
         if preset is Preset.FULL:
             chosen = dict(cls.full)
         elif preset is Preset.SMOKE:

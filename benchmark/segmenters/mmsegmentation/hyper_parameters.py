@@ -92,6 +92,6 @@ SMALL_MINIATURE = {
     "steps": 600,
     "augment": {"scale": (0.7, 1.5), "jitter": 0.5},
 }
-"""Preset `small` on the generated data sets, whose images are miniatures."""
+"""Preset `small` on miniature data sets, see `DatasetInfo.miniature`."""
 SMOKE = {**_FROM_SCRATCH, "crop": (64, 64), "batch_size": 2, "steps": 8, "warmup": 0}
 """Preset `smoke`: some seconds, for checks that everything works together."""

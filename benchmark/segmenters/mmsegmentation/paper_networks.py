@@ -10,8 +10,10 @@ from torch import Tensor
 from ...interfaces import DatasetInfo, Preset, Protocol
 from ...interfaces.errors import BenchError
 from ...weights.pretrained import find_weights
-from ..scales import STREET_SCALES
 from .adapter import MMSegmenter
+
+STREET_SCALES = (300, 375, 450, 525, 600)
+"""Lengths of the short side of StreetHazards' images, in training and in the test averaged over scales."""
 
 
 class PaperSegmenter(MMSegmenter):
