@@ -41,9 +41,8 @@ class CommandLine(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            for plugin in load_registry().broken:
-                error.message += f" Broken plugin '{plugin.name}': {plugin.error}."
-            raise
+            broken = [f" Broken plugin '{plugin.name}': {plugin.error}." for plugin in load_registry().broken]
+            raise click.UsageError("".join([error.format_message(), *broken]), ctx) from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; end the process where the command fails or is stopped with Ctrl-C."""

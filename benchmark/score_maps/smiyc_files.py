@@ -1,7 +1,7 @@
 """Score maps in the files of the SegmentMeIfYouCan tools (Chan et al., NeurIPS D&B 2021).
 
 The layout is `anomaly_p/METHOD/DATASET/FRAME.hdf5`. A file holds one array `value` (H, W), the score map of
-one frame, higher = more anomalous. Their tools write float16. This module writes float32, which makes fewer
+one frame, higher = more anomalous. Their tools write float16. This module writes float32, which adds no
 ties, and reads any real numbers.
 """
 

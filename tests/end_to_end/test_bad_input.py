@@ -22,23 +22,23 @@ SMALL = ("--preset", "smoke", "--variant", "toy", "--set", "lite0.steps=1", "--s
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory, tree):
+def workspace(tmp_path_factory, street_folder):
     """With a trained segmenter, so that each test only scores."""
     folder = tmp_path_factory.mktemp("workspace")
-    assert run(tree, folder).exit_code == 0
+    assert run(street_folder, folder).exit_code == 0
     return folder
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tree")
+def street_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("streets")
     StreetHazards.toy(folder)
     return folder
 
 
 @pytest.fixture
-def copy(tree, tmp_path):
-    return Path(shutil.copytree(tree, tmp_path / "copy"))
+def copy(street_folder, tmp_path):
+    return Path(shutil.copytree(street_folder, tmp_path / "copy"))
 
 
 def run(data, workspace, *words, variant=SMALL):
@@ -46,50 +46,50 @@ def run(data, workspace, *words, variant=SMALL):
     return CliRunner().invoke(main, [str(word) for word in (*line, *variant, "--rerun", "always", *words)])
 
 
-def images(tree, split="test"):
-    return sorted((tree / split / "images").rglob("*.png"))
+def images(street_folder, split="test"):
+    return sorted((street_folder / split / "images").rglob("*.png"))
 
 
-def labels(tree, split="test"):
-    return sorted((tree / split / "annotations").rglob("*.png"))
+def labels(street_folder, split="test"):
+    return sorted((street_folder / split / "annotations").rglob("*.png"))
 
 
-def truncate(tree):
-    file = images(tree)[1]
+def truncate(street_folder):
+    file = images(street_folder)[1]
     file.write_bytes(file.read_bytes()[:200])
     return file.name
 
 
-def remove_a_label(tree):
-    file = labels(tree)[1]
+def remove_a_label(street_folder):
+    file = labels(street_folder)[1]
     file.unlink()
     return file.name
 
 
-def shrink_a_label(tree):
-    file = labels(tree)[1]
+def shrink_a_label(street_folder):
+    file = labels(street_folder)[1]
     Image.fromarray(np.array(Image.open(file))[:-8]).save(file)
     return file.name
 
 
-def use_an_unknown_value(tree):
-    file = labels(tree)[1]
+def use_an_unknown_value(street_folder):
+    file = labels(street_folder)[1]
     label = np.array(Image.open(file))
     label[3, 4] = 77
     Image.fromarray(label).save(file)
     return "77"
 
 
-def remove_all_anomalies(tree):
-    for file in labels(tree):
+def remove_all_anomalies(street_folder):
+    for file in labels(street_folder):
         label = np.array(Image.open(file))
         label[label == 14] = 1
         Image.fromarray(label).save(file)
     return "no test image holds both anomalous and other pixels"
 
 
-def remove_a_folder(tree):
-    shutil.rmtree(tree / "test" / "annotations")
+def remove_a_folder(street_folder):
+    shutil.rmtree(street_folder / "test" / "annotations")
     return "annotations"
 
 
@@ -104,7 +104,7 @@ def remove_a_folder(tree):
         remove_a_folder,
     ],
 )
-def test_a_faulty_tree_is_named(workspace, copy, harm):
+def test_a_faulty_dataset_folder_is_named(workspace, copy, harm):
     named = harm(copy)
     result = run(copy, workspace)
     assert result.exit_code == 1
@@ -130,8 +130,8 @@ def test_a_missing_folder_is_named(workspace, tmp_path):
     assert "nowhere" in result.output
 
 
-def test_a_tree_that_is_not_the_release_needs_a_name(workspace, tree):
-    result = run(tree, workspace, variant=("--preset", "smoke"))
+def test_a_dataset_folder_that_is_not_the_release_needs_a_variant(workspace, street_folder):
+    result = run(street_folder, workspace, variant=("--preset", "smoke"))
     assert result.exit_code == 1
     assert "--variant NAME" in result.output
     assert "release: 1500" in result.output
@@ -158,17 +158,17 @@ def test_a_tree_that_is_not_the_release_needs_a_name(workspace, tree):
         (("--config", "nowhere.toml"), 1, "nowhere.toml"),
     ],
 )
-def test_a_faulty_option_is_named(workspace, tree, words, code, named):
-    result = run(tree, workspace, *words)
+def test_a_faulty_option_is_named(workspace, street_folder, words, code, named):
+    result = run(street_folder, workspace, *words)
     assert named in result.output
     assert result.exit_code == code
     assert "Traceback" not in result.output
 
 
-def test_a_config_whose_run_is_no_table_is_named(workspace, tree, tmp_path):
+def test_a_config_whose_run_is_no_table_is_named(workspace, street_folder, tmp_path):
     file = tmp_path / "run.toml"
     file.write_text("run = 3\n")
-    result = run(tree, workspace, "--config", file)
+    result = run(street_folder, workspace, "--config", file)
     assert result.exit_code == 1
     assert "[run]" in result.output
 
@@ -185,31 +185,41 @@ class Sprung:
         ({"state_dict": Sprung()}, "would run code"),
     ],
 )
-def test_a_foreign_checkpoint_is_refused(workspace, tree, tmp_path, monkeypatch, content, named):
+def test_a_foreign_checkpoint_is_refused(workspace, street_folder, tmp_path, monkeypatch, content, named):
     monkeypatch.chdir(tmp_path)
     torch.save(content, "foreign.pth")
-    result = run(tree, workspace, "--checkpoint", "foreign.pth")
+    result = run(street_folder, workspace, "--checkpoint", "foreign.pth")
     assert result.exit_code == 1
     assert "foreign.pth" in result.output
     assert named in result.output
     assert not (tmp_path / "sprung").exists()
 
 
-def test_a_full_disk_is_named_and_finished_work_kept(workspace, tree, monkeypatch):
+def test_a_full_disk_is_named_and_finished_work_kept(workspace, street_folder, monkeypatch):
     before = sorted((workspace / "records").iterdir())
 
     def full(self, *args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_text", full)
-    result = run(tree, workspace)
+    result = run(street_folder, workspace)
     assert result.exit_code == 1
     assert "is full" in result.output
     assert sorted((workspace / "records").iterdir()) == before
 
 
-def test_ctrl_c_says_that_what_is_finished_is_kept(tree, tmp_path):
-    words = ("run", "--method", "msp", "--dataset", "streethazards", "--data", tree, "--workspace", tmp_path)
+def test_ctrl_c_says_that_what_is_finished_is_kept(street_folder, tmp_path):
+    words = (
+        "run",
+        "--method",
+        "msp",
+        "--dataset",
+        "streethazards",
+        "--data",
+        street_folder,
+        "--workspace",
+        tmp_path,
+    )
     long = ("--preset", "smoke", "--variant", "toy", "--set", "ddrnet.steps=100000", "--segmenter", "ddrnet")
     command = [sys.executable, "-m", "segalarm.cli", *map(str, (*words, *long))]
     running = subprocess.Popen(

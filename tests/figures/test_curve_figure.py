@@ -13,16 +13,16 @@ from segalarm.benchmark.metrics import PooledHistogramState
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 
-def cell(method, task=Task.ANOMALY, **config):
-    identity = SimpleNamespace(task=task, method_config=config)
-    return SimpleNamespace(entry=SimpleNamespace(name=method), identity=identity)
+def job(method, task=Task.ANOMALY, **config):
+    identity = SimpleNamespace(method=method, task=task, method_config=config)
+    return SimpleNamespace(job=SimpleNamespace(identity=identity))
 
 
 def test_runs_of_one_method_are_told_apart_by_what_differs():
-    cells = [cell("synthcp", t=0.8, scales=[]), cell("synthcp", t=0.9, scales=[]), cell("msp")]
-    cells.append(cell("msp", task=Task.PIXEL_FAILURE, other=1))
-    names = method_labels(cells)
-    assert [names[id(c)] for c in cells] == ["synthcp (t=0.8)", "synthcp (t=0.9)", "msp", "msp"]
+    jobs = [job("synthcp", t=0.8, scales=[]), job("synthcp", t=0.9, scales=[]), job("msp")]
+    jobs.append(job("msp", task=Task.PIXEL_FAILURE, other=1))
+    labels = method_labels(jobs)
+    assert [labels[id(job)] for job in jobs] == ["synthcp (t=0.8)", "synthcp (t=0.9)", "msp", "msp"]
 
 
 def test_every_method_is_in_both_panels_with_its_area(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import time
 from segalarm.benchmark.storage.record import read_records
 
 DRIVER = """
-import segalarm.benchmark.training as training
+import segalarm.training as training
 training.train.__kwdefaults__["checkpoint_seconds"] = 0.2
 from segalarm.cli import main
 main()

@@ -71,7 +71,7 @@ class Guess(Method):
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
     folder = tmp_path_factory.mktemp("volumes")
-    Pancreas.toy(folder / "tree")
+    Pancreas.toy(folder / "data")
     with pytest.MonkeyPatch.context() as patch:
         plugin = types.ModuleType("guessing")
         vars(plugin).update(Bright=Bright, Guess=Guess)
@@ -98,7 +98,7 @@ DATA = ("--dataset", "msd-pancreas", "--variant", "toy", "--preset", "smoke")
 
 @pytest.fixture(scope="module")
 def ran(bench):
-    words = ("--data", bench.folder / "tree", "--task", "image-failure,pixel-failure")
+    words = ("--data", bench.folder / "data", "--task", "image-failure,pixel-failure")
     result = bench("run", "--method", "guess,msp", *DATA, "--segmenter", "bright,unet3d", *words)
     assert result.exit_code == 0, result.output
     return result
@@ -118,7 +118,7 @@ def test_a_run_leaves_records_of_volumes(bench, ran):
 
 
 def test_the_task_is_the_experiments_where_none_is_named(bench, ran):
-    words = ("--data", bench.folder / "tree", "--segmenter", "bright", "--dry-run")
+    words = ("--data", bench.folder / "data", "--segmenter", "bright", "--dry-run")
     result = bench("run", "--method", "guess", *DATA, *words)
     assert "image-failure" in result.output
     assert "pixel-failure" not in result.output
@@ -136,7 +136,7 @@ def test_table_2_shows_the_volumes(bench, ran):
 
 
 def test_one_command_fills_every_row_of_table_2(bench, ran):
-    words = ("--data", bench.folder / "tree", "--segmenter", "unet3d")
+    words = ("--data", bench.folder / "data", "--segmenter", "unet3d")
     result = bench("run", "--method", "all", *DATA, *words)
     assert result.exit_code == 0, result.output
     cells = json.loads(bench("table", 2, "--format", "json").output)
@@ -159,7 +159,7 @@ def test_structures_have_rows_of_their_own(bench, ran):
 def test_pictures_of_volumes_are_slices(bench, ran):
     for task, kinds in (("pixel-failure", ["panels"] * 3), ("image-failure", ["panels"] * 3 + ["scatter"])):
         out = bench.folder / task
-        words = ("--data", bench.folder / "tree", "--segmenter", "bright", "--task", task, "--out", out)
+        words = ("--data", bench.folder / "data", "--segmenter", "bright", "--task", task, "--out", out)
         result = bench("show", "--method", "guess", *DATA, *words)
         assert result.exit_code == 0, result.output
         files = sorted(out.glob("*.png"))
@@ -171,11 +171,11 @@ def test_pictures_of_volumes_are_slices(bench, ran):
 
 @pytest.mark.parametrize("folder", ["imagesTr", "labelsTr"])
 def test_a_truncated_volume_is_one_error_that_names_it(bench, folder, tmp_path):
-    tree = shutil.copytree(bench.folder / "tree", tmp_path / "tree")
-    for file in sorted((tree / folder).iterdir()):
+    copy = shutil.copytree(bench.folder / "data", tmp_path / "data")
+    for file in sorted((copy / folder).iterdir()):
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     result = bench(
-        "run", "--method", "msp", *DATA, "--data", tree, "--segmenter", "bright", "--rerun", "always"
+        "run", "--method", "msp", *DATA, "--data", copy, "--segmenter", "bright", "--rerun", "always"
     )
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)

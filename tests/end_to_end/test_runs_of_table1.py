@@ -69,15 +69,15 @@ def test_the_scatter_is_drawn_from_the_whole_test_split(workspace, tmp_path):
 def test_a_fold_without_images_is_refused(tmp_path):
     from segalarm.datasets.cityscapes import Cityscapes
 
-    Cityscapes.toy(tmp_path / "tree")
-    images = sorted((tmp_path / "tree" / "leftImg8bit" / "train").rglob("*.png"))
+    Cityscapes.toy(tmp_path / "data")
+    images = sorted((tmp_path / "data" / "leftImg8bit" / "train").rglob("*.png"))
     for image in images[3:]:
         image.unlink()
-        for label in (tmp_path / "tree" / "gtFine" / "train").rglob(
+        for label in (tmp_path / "data" / "gtFine" / "train").rglob(
             image.name.replace("leftImg8bit.png", "gtFine*")
         ):
             label.unlink()
-    words = ("--method", "direct-prediction,msp", "--dataset", "cityscapes", "--data", tmp_path / "tree")
+    words = ("--method", "direct-prediction,msp", "--dataset", "cityscapes", "--data", tmp_path / "data")
     small = ("--variant", "three", "--preset", "smoke", "--task", "pixel-failure", "--segmenter", "lite0")
     result = bench(tmp_path / "workspace", "run", *words, *small)
     assert result.exit_code == 1

@@ -22,16 +22,16 @@ def oracles(*words):
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tree")
+def city_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("city_folder")
     Cityscapes.toy(folder)
     return folder
 
 
-def test_a_row_for_each_task_and_kind_of_image(tree, tmp_path):
+def test_a_row_for_each_task_and_kind_of_image(city_folder, tmp_path):
     small = ("--preset", "smoke", "--variant", "toy", "--segmenter", "lite0", "--set", "lite0.steps=2")
     sizes = ("--set", "synthcp.comparison.steps=40", "--set", "synthcp.comparison.learning_rate=0.003")
-    data = ("--dataset", "cityscapes", "--data", tree, "--workspace", tmp_path)
+    data = ("--dataset", "cityscapes", "--data", city_folder, "--workspace", tmp_path)
     done = oracles(*data, *small, *sizes)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in done.stdout.splitlines() if "-failure" in line]

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "third_party"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """A folder with acme-alarms installed, and four more plugins that are at fault."""
+    """A folder with acme-alarms installed, and five more plugins that are at fault."""
     folder = tmp_path_factory.mktemp("site")
     source = tmp_path_factory.mktemp("source")
     for file in PACKAGE.rglob("*"):
@@ -28,12 +28,17 @@ def site(tmp_path_factory):
     add(folder, "explodes", raises)
     add(folder, "halfway", hook(halfway))
     add(folder, "rival", hook("register('margin', 'rival:Margin', summary='another')"))
+    add(folder, "usurper", commands("cli.add_command(click.Command('list', help='mine'))"))
     add(folder, "nowhere", hook("register('lost', 'nowhere.at.all:Lost', tasks=('anomaly',))"))
     return folder
 
 
 def hook(body):
     return f"import segalarm\n@segalarm.hookimpl\ndef register_methods(register):\n    {body}\n"
+
+
+def commands(body):
+    return f"import click, segalarm\n@segalarm.hookimpl\ndef register_commands(cli):\n    {body}\n"
 
 
 def add(folder, name, code):
@@ -45,13 +50,18 @@ def add(folder, name, code):
     (facts / "entry_points.txt").write_text(f"[segalarm]\n{name} = {name}\n")
 
 
+def seeing(site):
+    """The environment of a process that imports packages from `site`, too."""
+    folders = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
+
+
 def draw_stripes(site, folder):
     """Write the foreign data set's toy, in a process that sees the foreign package."""
     code = (
         "import sys, pathlib; from acme_alarms import stripes; stripes.Stripes.toy(pathlib.Path(sys.argv[1]))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    subprocess.run([sys.executable, "-c", code, folder], check=True, env=environment)
+    subprocess.run([sys.executable, "-c", code, folder], check=True, env=seeing(site))
 
 
 @pytest.fixture
@@ -59,7 +69,7 @@ def bench(site):
     """Runs `bench` in a process of its own, with the plugins that are named, or with all."""
 
     def call(*words, plugins=None):
-        environment = {**os.environ, "PYTHONPATH": str(site)}
+        environment = seeing(site)
         environment.pop("BENCH_PLUGINS", None)
         if plugins is not None:
             environment["BENCH_PLUGINS"] = plugins
@@ -90,6 +100,19 @@ def test_the_conformance_kit_takes_foreign_plugins(bench, name):
 
 def test_a_foreign_command_is_there(bench):
     assert bench("acme", plugins="acme").stdout == "hello from acme\n"
+
+
+def test_a_built_in_command_wins_over_a_plugins_and_this_is_said(bench):
+    listed = bench("list", plugins="usurper")
+    assert "msp" in listed.stdout
+    assert "broken plugin usurper: its command 'list' is left out" in listed.stdout
+
+
+def test_an_unknown_command_says_which_plugins_are_broken(bench):
+    asked = bench("explode", plugins="explodes")
+    assert asked.returncode == 2
+    assert "No such command 'explode'" in asked.stderr
+    assert "Broken plugin 'explodes': RuntimeError: out of cheese." in asked.stderr
 
 
 def test_a_plugin_that_fails_is_listed_and_the_rest_works(bench):
