@@ -1,4 +1,4 @@
-"""Shows mkdocstrings the package by its name: the repository's root is the package, whatever its folder is called."""
+"""Shows mkdocstrings the package by its name: the repository's root is the package."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def on_startup(**context: Any) -> None:
-    """Make `.links/segalarm`, a link to the repository's root; MkDocs calls this hook before it reads the pages."""
+    """Make `.links/segalarm`, a link to the repository's root. MkDocs calls this before it reads pages."""
     link = ROOT / ".links" / "segalarm"
     link.parent.mkdir(exist_ok=True)
     if not link.is_symlink():

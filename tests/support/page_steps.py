@@ -15,15 +15,20 @@ PROGRAMS = {"bench": "segalarm", "pip": "pip", "pytest": "pytest"}
 
 
 class Step(NamedTuple):
-    """A file to write (`path` and `text`), or commands to run (no `path`) with the output that the page shows."""
+    """A file to write (`path`, `text`), or commands to run (no `path`) with the output that is shown."""
 
     path: str
     text: str
     shown: str = ""
 
 
+def blocks(page, language):
+    """The text of a page's fenced blocks in one language."""
+    return [text for name, _, text in FENCE.findall((PAGES / page).read_text()) if name == language]
+
+
 def steps(page):
-    """The steps of a page: fenced blocks with a title are files, `bash` blocks commands, `text` their output."""
+    """The steps of a page: fenced blocks with a title are files, `bash` are commands, `text` their output."""
     found = []
     for language, title, text in FENCE.findall((PAGES / page).read_text()):
         if title:
@@ -31,7 +36,8 @@ def steps(page):
         elif language == "bash":
             found.append(Step("", text))
         elif language == "text":
-            assert found and not found[-1].path, f"{page}: output without a command:\n{text}"
+            assert found, f"{page}: output without a command:\n{text}"
+            assert not found[-1].path, f"{page}: output without a command:\n{text}"
             found[-1] = found[-1]._replace(shown=text)
     return found
 
