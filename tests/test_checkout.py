@@ -1,5 +1,6 @@
 """What a stranger's editor and type checker see in a checkout of any name, with nothing of it installed."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -53,9 +54,13 @@ def test_a_type_checker_follows_all_imports(checkout):
 
 
 def test_only_the_command_line_imports_the_package_by_its_name(checkout):
-    absolute = [
-        str(file.relative_to(checkout))
-        for file in checkout.rglob("*.py")
-        if any(line.lstrip().startswith(("from segalarm", "import segalarm")) for line in file.open())
-    ]
+    absolute = [file.name for file in checkout.rglob("*.py") if "segalarm" in packages_imported_by(file)]
     assert absolute == ["cli.py"]
+
+
+def packages_imported_by(file):
+    """The top-level packages that a module imports by their names."""
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    return {name.partition(".")[0] for name in names}

@@ -11,9 +11,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "docs" / "methods"
 PAGES = sorted(path for path in FOLDER.glob("*.md") if path.stem != "index")
 BUILT_IN = {
-    entry.name: entry
-    for entry in load_registry()
-    if entry.kind == "methods" and entry.plugin == "segalarm.methods"
+    entry.name: entry for entry in load_registry() if entry.kind == "methods" and entry.plugin == "segalarm"
 }
 DATA = {(2,): "images", (2, 3): "images, volumes"}
 
