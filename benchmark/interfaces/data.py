@@ -93,7 +93,9 @@ class View:
 
     Attributes:
         image: float32 (C, *spatial).
-        key, group, spacing: as in `Sample`.
+        key: as in `Sample`.
+        group: as in `Sample`.
+        spacing: as in `Sample`.
     """
 
     key: str
@@ -109,7 +111,8 @@ class Archive:
     Attributes:
         folder: the folder below the data set's own into which the file is unpacked.
         size: number of bytes; None if not published.
-        sha256, md5: digests of the file; None if not published.
+        sha256: digest of the file; None if not published.
+        md5: digest of the file; None if not published.
     """
 
     url: str

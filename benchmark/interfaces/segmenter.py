@@ -41,7 +41,8 @@ class Needs:
     """The parts of a `Prediction` that are asked for, beyond labels and confidence. `a | b` joins two.
 
     Attributes:
-        logits, probabilities: whether to give these maps.
+        logits: whether to give the logits.
+        probabilities: whether to give the softmax.
         branch: whether to give the feature maps that a confidence branch reads.
         features: the feature maps to give.
         monte_carlo: numbers of stochastic passes; each number gives statistics over so many passes.

@@ -22,8 +22,10 @@ class Tuning(Part):
 
     Attributes:
         chosen: option -> the value that was chosen.
-        split, images: the held-out split and the number of its images.
-        metric, aggregation: the metric that the candidates were compared by.
+        split: the held-out split.
+        images: number of images in that split.
+        metric: the metric that the candidates were compared by.
+        aggregation: the aggregation of that metric.
         reason: why this metric stood in for the task's own; None where the task's own was used.
         trials: all candidates.
     """
