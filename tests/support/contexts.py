@@ -4,7 +4,7 @@ from segalarm.benchmark.interfaces import Context
 
 
 def bare_context(folder, info, **more):
-    """A context on the CPU. Training samples, segmenter and artifacts are missing unless `more` gives them."""
+    """A context on the CPU. Training samples, segmenter and artifacts are missing unless in `more`."""
     facts = {
         "info": info,
         "train": (),

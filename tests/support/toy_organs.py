@@ -41,7 +41,7 @@ INFO = DatasetInfo(
 
 
 def truth_of(index):
-    """The label map, int64 SHAPE: an ellipsoid of class 1 with a ball of class 2. Sizes vary with the index."""
+    """The label map, int64 SHAPE: an ellipsoid of class 1 with a ball of class 2, whose sizes vary."""
     z, y, x = np.indices(SHAPE)
     organ = ((z - 7) / 5) ** 2 + ((y - 9) / (5 + index % 3)) ** 2 + ((x - 5) / 4) ** 2 <= 1
     tumour = (z - 7) ** 2 + (y - 8) ** 2 + (x - 5) ** 2 <= 3 + index % 5
