@@ -4,156 +4,157 @@ from ..benchmark.interfaces import Task
 from ..benchmark.plugins.hookspecs import hookimpl
 from ..benchmark.plugins.registry import Register
 
-PIXEL = (Task.PIXEL_FAILURE, Task.ANOMALY)
+ALL_TASKS = tuple(Task)
+PIXEL_TASKS = (Task.PIXEL_FAILURE, Task.ANOMALY)
+IMAGES_AND_VOLUMES = (2, 3)
 
 
 @hookimpl
 def register_methods(register: Register) -> None:
     """Register the built-in methods."""
-    both = (2, 3)
     register(
         "msp",
         f"{__name__}.msp:MSP",
-        summary="Maximum softmax probability",
-        tasks=tuple(Task),
-        ndims=both,
+        summary="The maximum softmax probability, negated.",
+        tasks=ALL_TASKS,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "entropy",
         f"{__name__}.entropy:Entropy",
-        summary="Entropy of the softmax (image-failure needs training)",
-        tasks=tuple(Task),
+        summary="The entropy of the softmax. For image-failure, a regression from it is trained.",
+        tasks=ALL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "maxlogit",
         f"{__name__}.maxlogit:MaxLogit",
-        summary="Maximum logit (image-failure needs training)",
-        tasks=tuple(Task),
+        summary="The maximum logit, negated. For image-failure, a regression from it is trained.",
+        tasks=ALL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "energy",
         f"{__name__}.energy:Energy",
-        summary="Free energy of the logits (image-failure needs training)",
-        tasks=tuple(Task),
+        summary="The free energy of the logits. For image-failure, a regression from it is trained.",
+        tasks=ALL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "ae",
         f"{__name__}.ae:AE",
-        summary="Autoencoder of training images: l1 error of what it rebuilds",
-        tasks=PIXEL,
+        summary="The l1 error with which an autoencoder of training images rebuilds the image.",
+        tasks=PIXEL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "msp-crf",
         f"{__name__}.msp_crf.method:MSPCRF",
-        summary="Maximum probability after a dense CRF on the softmax (needs the extra crf)",
-        tasks=PIXEL,
+        summary="One minus the maximum probability of a softmax refined by a CRF. Needs the extra crf.",
+        tasks=PIXEL_TASKS,
     )
     register(
         "standardized-maxlogit",
         f"{__name__}.standardized_maxlogit:StandardizedMaxLogit",
-        summary="Maximum logit, standardised over the training pixels of its class",
-        tasks=PIXEL,
+        summary="The maximum logit, standardised over training pixels of the predicted class and negated.",
+        tasks=PIXEL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "mahalanobis",
         f"{__name__}.mahalanobis:Mahalanobis",
-        summary="Mahalanobis distance of features to the nearest class of training",
-        tasks=PIXEL,
+        summary="The Mahalanobis distance of a pixel's features to the nearest class of the training data.",
+        tasks=PIXEL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "knn",
         f"{__name__}.knn:KNN",
-        summary="Distance of normalised features to their k-th nearest of training",
-        tasks=PIXEL,
+        summary="The distance of a pixel's normalised features to their k-th nearest training features.",
+        tasks=PIXEL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "mcdropout",
         f"{__name__}.mcdropout:MCDropout",
-        summary="Monte-Carlo dropout: uncertainty over stochastic passes (image-failure needs training)",
-        tasks=tuple(Task),
+        summary="Uncertainty over passes with dropout on. For image-failure, a regression is trained.",
+        tasks=ALL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "jungo",
         f"{__name__}.jungo:Jungo",
-        summary="Entropy over stochastic passes; its mean over a structure for the quality (needs training)",
-        tasks=tuple(Task),
+        summary="Entropy over passes with dropout on. For image-failure, a regression from it is trained.",
+        tasks=ALL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "kwon",
         f"{__name__}.kwon:Kwon",
-        summary="Variance over stochastic passes; its mean over a structure for the quality (needs training)",
-        tasks=tuple(Task),
+        summary="Variance over passes with dropout on. For image-failure, a regression from it is trained.",
+        tasks=ALL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "tcp",
         f"{__name__}.tcp:TCP",
-        summary="True class probability, regressed by a confidence branch on the segmenter's features",
-        tasks=PIXEL,
+        summary="The probability of the true class, predicted by a branch on the segmenter's features.",
+        tasks=PIXEL_TASKS,
         trains=True,
     )
     register(
         "ensemble",
         f"{__name__}.ensemble:Ensemble",
-        summary="Deep ensemble: uncertainty over segmenters of several seeds",
-        tasks=tuple(Task),
-        ndims=both,
+        summary="Uncertainty over segmenters of several seeds (deep ensemble).",
+        tasks=ALL_TASKS,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "direct-prediction",
         f"{__name__}.direct_prediction:DirectPrediction",
-        summary="Failures regressed from image and segmentation: SynthCP without the synthesized image",
-        tasks=tuple(Task),
+        summary="A network predicts failures from image and segmentation: SynthCP without the synthesis.",
+        tasks=ALL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "vae-alarm",
         f"{__name__}.vae_alarm.method:VAEAlarm",
-        summary="Quality regressed from how well a VAE of ground-truth label maps rebuilds the prediction",
+        summary="Quality is regressed from how well a VAE of true label maps rebuilds the prediction.",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "synthcp",
         f"{__name__}.synthcp.method:SynthCP",
-        summary="Synthesize then compare: cGAN, then feature distance or comparison network",
-        tasks=tuple(Task),
+        summary="A cGAN synthesizes an image from the segmentation, which is compared with the real one.",
+        tasks=ALL_TASKS,
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "synthcp-vae",
         f"{__name__}.synthcp_vae:SynthCPVAE",
-        summary="Mean of the qualities that SynthCP and VAE alarm predict",
+        summary="The mean of the qualities that synthcp and vae-alarm predict.",
         tasks=(Task.IMAGE_FAILURE,),
         trains=True,
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )
     register(
         "ensemble-agreement",
         f"{__name__}.ensemble_agreement:EnsembleAgreement",
-        summary="Quality from how well the segmentations of an ensemble's members overlap, untrained",
+        summary="Quality is the overlap of the segmentations of an ensemble's members.",
         tasks=(Task.IMAGE_FAILURE,),
-        ndims=both,
+        ndims=IMAGES_AND_VOLUMES,
     )

@@ -1,7 +1,7 @@
-"""Autoencoder: what an autoencoder of training images cannot rebuild is unusual.
+"""Autoencoder: an autoencoder of training images rebuilds unusual things badly.
 
-The baseline AE of the paper's Table 3, after Baur et al., "Deep autoencoding models for unsupervised anomaly
-segmentation in brain MR images", BrainLes 2018: a spatial code, no fully connected layer.
+The baseline AE of SynthCP's Table 3, after Baur et al., "Deep autoencoding models for unsupervised anomaly
+segmentation in brain MR images", BrainLes 2018, with a spatial code and no fully connected layer.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from ..benchmark.interfaces.errors import BenchError
 from ..benchmark.training import Objective, poly, seed_everything, train
 from ..benchmark.weights.checkpoints import save_weights
 from .building_blocks.dimensions import BATCH_NORM, CONVOLUTION, Size, enlarged, resized
+from .building_blocks.training_draws import is_mirrored, number_of_steps
 
 WEIGHTS = "autoencoder.safetensors"
 SLOPE = 0.2
@@ -46,11 +47,12 @@ class AEConfig(Config):
     """Hyper-parameters.
 
     Attributes:
-        rows: height of the images that the network sees; their width, in volumes also their depth, follows.
+        rows: height of the images that the network sees. Width and, in volumes, depth keep the aspect.
         widths: channels of the encoder's blocks, each of stride 2.
-        code: channels of the code, a vector a place of the coarsest map.
-        epochs: passes over the training split, where `steps` gives no number of updates.
-        flip: mirror images at random.
+        code: channels of the code, which has one vector per place of the coarsest map.
+        epochs: passes over the training split, if `steps` is None.
+        steps: number of optimizer steps.
+        flip: whether to mirror images at random.
     """
 
     rows: int = Field(256, ge=1)
@@ -64,11 +66,12 @@ class AEConfig(Config):
 
 
 class AutoEncoder(nn.Module):
-    """Convolutions of stride 2 to a code at each place, and back; for images of any size.
+    """An encoder of stride-2 convolutions to a spatial code, and a decoder back, for images of any size.
 
     Args:
-        channels: of the image.
-        ndim: number of its spatial axes.
+        channels: channels of the image.
+        ndim: number of spatial axes, 2 or 3.
+        config: widths of the layers and of the code.
     """
 
     def __init__(self, channels: int, ndim: int, config: AEConfig) -> None:
@@ -80,11 +83,11 @@ class AutoEncoder(nn.Module):
         for a, b in pairwise((config.code, *reversed(widths))):
             up += [nn.Upsample(scale_factor=2), _block(ndim, a, b, stride=1)]
         self.decoder = nn.Sequential(*up, convolution(widths[0], channels, 3, padding=1))
-        # Photographs are in [0, 1]; intensities of MR have no bounds.
+        # Photographs are in [0, 1]; intensities of MR volumes have no bounds.
         self.bounded = nn.Sigmoid() if ndim == 2 else nn.Identity()
 
     def forward(self, images: Tensor) -> Tensor:
-        """float32 (B, C, *spatial), sides multiples of 2 to the number of blocks; the same rebuilt."""
+        """Rebuild images float32 (B, C, *spatial), whose sides are multiples of 2 to the number of blocks."""
         rebuilt: Tensor = self.bounded(self.decoder(self.encoder(images)))
         return rebuilt
 
@@ -95,7 +98,7 @@ def _block(ndim: int, inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class AE(Method):
-    """Score a pixel by |x - AE(x)|, the mean over channels."""
+    """The score of a pixel is |x - D(E(x))|, the mean over channels, of encoder E and decoder D."""
 
     Config = AEConfig
     config: AEConfig
@@ -103,7 +106,7 @@ class AE(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """No size is published; `full` takes the height that SynthCP's synthesis has."""
+        """Sizes and lengths of a preset. None is published; `full` has the height of SynthCP's synthesis."""
         if preset is Preset.SMOKE:
             return SMOKE
         if dataset.ndim == 3:
@@ -113,24 +116,24 @@ class AE(Method):
         return MINI if dataset.miniature else SMALL
 
     def fit_on(self) -> FitOn:
-        """Images of the training split; their labels are not looked at."""
+        """Images of the training split. Their labels are not read."""
         return FitOn.labels()
 
     def fit_key(self) -> dict[str, Any]:
-        """Every task learns the same."""
+        """The hyper-parameters without the task: every task learns the same."""
         return self.config.model_dump(mode="json")
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Train the network.
+        """Train the autoencoder on the training images, with the l1 loss.
 
         Raises:
             BenchError: there are no training samples.
         """
         if not len(pairs):
-            raise BenchError("the autoencoder needs a training split")
+            raise BenchError("the autoencoder needs a training split, and the data set has none")
         config = self.config
         size = seen_size(pairs[0].sample.image, config)
-        steps = config.steps or max(1, round(config.epochs * len(pairs) / config.batch_size))
+        steps = number_of_steps(config.steps, config.epochs, len(pairs), config.batch_size)
         seed_everything(context.seed)
         network = AutoEncoder(context.info.channels, context.info.ndim, config)
         optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
@@ -138,38 +141,44 @@ class AE(Method):
         def losses(batch: Tensor, step: int) -> dict[str, Tensor]:
             return {"l1": F.l1_loss(network(batch).float(), batch)}
 
-        batches = Images(pairs, size, config.batch_size, config.flip, context.seed)
+        batches = ImageBatches(pairs, size, config.batch_size, config.flip, context.seed)
         objective = Objective(optimizer, losses, poly(steps))
         train("train ae", {"network": network}, [objective], batches, steps, context)
         self._network = network
 
     def save(self, folder: Path) -> None:
-        """The network."""
+        """Write the autoencoder."""
         save_weights(self._network, folder / WEIGHTS)
 
     def load(self, folder: Path, context: Context) -> None:
-        """Read the network."""
+        """Read the autoencoder."""
         self._network = AutoEncoder(context.info.channels, context.info.ndim, self.config)
         self._network.load_state_dict(load_file(folder / WEIGHTS))
         self._network.to(context.device).eval()
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """The error at the network's size, brought to the image's."""
-        return [self._one(item.view.image, context.device) for item in batch]
+        """Compute the error at the size that the network sees, and enlarge it to the size of the image."""
+        return [self._score_image(item.view.image, context.device) for item in batch]
 
     @torch.no_grad()
-    def _one(self, image: Float32, device: str) -> Scores:
+    def _score_image(self, image: Float32, device: str) -> Scores:
         seen = resized(torch.from_numpy(image), seen_size(image, self.config)).to(device)
         rebuilt = self._network(seen[None])[0]
-        error = (seen - rebuilt).abs().mean(dim=0)[None, None]
+        error = (seen - rebuilt).abs().mean(dim=0)[None, None]  # 1/C Σ_c |x_c - D(E(x))_c|
         pixel = enlarged(error, image.shape[1:])[0, 0]
         pixels = (rebuilt.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
         return Scores(pixel=pixel.cpu().numpy(), shown={"rebuilt": pixels} if len(pixels) == 3 else {})
 
 
 @dataclass(frozen=True)
-class Images:
-    """`images(n)` gives the n-th batch, float32 (B, C, *size)."""
+class ImageBatches:
+    """Training batches: `batches(n)` gives the n-th, float32 (B, C, *size).
+
+    Attributes:
+        pairs: the training samples.
+        size: the size that the network sees.
+        seed: of order and mirroring.
+    """
 
     pairs: Pairs
     size: Size
@@ -178,19 +187,19 @@ class Images:
     seed: int
 
     def __call__(self, number: int) -> Float32:
-        """The batch of this number."""
-        return np.stack([self._one(number * self.batch_size + slot) for slot in range(self.batch_size)])
+        """The batch of a number, from 0."""
+        return np.stack([self._image(number * self.batch_size + slot) for slot in range(self.batch_size)])
 
-    def _one(self, position: int) -> Float32:
+    def _image(self, position: int) -> Float32:
         sample = self.pairs[shuffled(position, len(self.pairs), self.seed, 7)].sample
         small = resized(torch.from_numpy(sample.image), self.size).numpy()
-        if self.flip and np.random.default_rng((self.seed, 8, position)).random() < 0.5:
+        if self.flip and is_mirrored(position, self.seed, 8):
             small = small[..., ::-1]
         return np.ascontiguousarray(small)
 
 
 def seen_size(image: Float32, config: AEConfig) -> Size:
-    """The size at which the network sees an image (C, *spatial), multiples of what its strides need."""
+    """The size at which the network sees an image (C, *spatial), rounded to what its strides need."""
     step = 2 ** len(config.widths)
     rows = image.shape[-2]
     lengths = (config.rows * length / rows for length in image.shape[1:])

@@ -1,6 +1,7 @@
 """Direct Prediction: failures from an image and its segmentation alone (Xia et al., ECCV 2020, Section 4.1).
 
-The ablation of SynthCP without the synthesized image: the same network with one branch, trained alike.
+It is the ablation of SynthCP without the synthesized image: the same network with one branch, and the same
+training.
 """
 
 from __future__ import annotations
@@ -26,16 +27,31 @@ from ..benchmark.interfaces import (
     Scores,
     Task,
 )
-from .synthcp import comparison
-from .synthcp.comparison import ComparisonConfig, ComparisonNetwork, Head
+from .synthcp.comparison.comparison_config import (
+    ComparisonConfig,
+    Head,
+    comparison_defaults,
+    comparison_fit_on,
+    options_chosen_on_test,
+    unsupported_head,
+)
+from .synthcp.comparison.comparison_training import train_network
+from .synthcp.comparison.network import (
+    ComparisonNetwork,
+    load_network,
+    make_network,
+    network_from_weights,
+    save_network,
+)
+from .synthcp.comparison.scoring import compare, to_scores
 
 
 class DirectPredictionConfig(Config):
     """Hyper-parameters.
 
     Attributes:
-        head: what the network is trained for: "joint", or "image" or "pixel" alone.
-        comparison: of the network.
+        head: the losses that the network is trained for: "joint" for both, "image" or "pixel".
+        comparison: hyper-parameters of the network.
     """
 
     head: Head = "joint"
@@ -43,7 +59,11 @@ class DirectPredictionConfig(Config):
 
 
 class DirectPrediction(Method):
-    """The IoU of each class and the confidence of each pixel, regressed from x and ŷ."""
+    """The score of a pixel is -(c + p); a network predicts c and the quality of each class from x and ŷ.
+
+    x is the image, ŷ the softmax, c the confidence that the predicted class of a pixel is right, and p the
+    maximum softmax probability. In the text of the paper the score is -c.
+    """
 
     Config = DirectPredictionConfig
     config: DirectPredictionConfig
@@ -54,55 +74,56 @@ class DirectPrediction(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """Those of SynthCP's comparison network."""
-        return {"comparison": comparison.defaults(preset, protocol, dataset)}
+        """The defaults of SynthCP's comparison network."""
+        return {"comparison": comparison_defaults(preset, protocol, dataset)}
 
     def needs(self) -> Needs:
-        """The softmax, the network's second input."""
+        """The softmax ŷ."""
         return Needs(probabilities=True)
 
     def options(self) -> Sequence[Option]:
-        """What was chosen on test images for the small presets."""
-        return comparison.options(self.config.comparison)
+        """The hyper-parameters whose values below `full` were chosen on labels of a test split."""
+        return options_chosen_on_test(self.config.comparison)
 
     def fit_on(self) -> FitOn:
-        """A predictor of failure needs real failures."""
-        return comparison.fit_on(self.config.comparison)
+        """Out-of-fold predictions: failures are learned from failures as on new images."""
+        return comparison_fit_on(self.config.comparison)
 
     def fit_key(self) -> dict[str, Any]:
-        """All tasks share a joint network."""
+        """The hyper-parameters without the task: all tasks share a network."""
         return {"comparison": self.config.comparison.model_dump(mode="json"), "head": self.config.head}
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """A head alone scores pixels or images. An anomaly score is the doubt in the pixel's label."""
+        """Skip tasks that the head is not trained for. An anomaly is scored as a failure of the pixel."""
         task = Task.PIXEL_FAILURE if self.task is Task.ANOMALY else self.task
-        return comparison.no_part(self.config.comparison, self.config.head, task)
+        return unsupported_head(self.config.comparison, self.config.head, task)
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Train the network, or take the one that the configuration names."""
-        self._network = comparison.taken(self.config.comparison, False, context)
+        """Train the network, or read it from the `weights` of the configuration."""
+        self._network = network_from_weights(self.config.comparison, False, context)
         if self._network is not None:
             return
-        self._network = comparison.make_network(context.info, self.config.comparison, False, context.seed)
-        comparison.fit(self._network, self.config.comparison, self.config.head, pairs, None, context)
+        self._network = make_network(context.info, self.config.comparison, False, context.seed)
+        train_network(self._network, self.config.comparison, self.config.head, pairs, None, context)
 
     def save(self, folder: Path) -> None:
-        """The network."""
+        """Write the network."""
         assert self._network is not None
-        comparison.save(self._network, folder)
+        save_network(self._network, folder)
 
     def load(self, folder: Path, context: Context) -> None:
         """Read the network."""
-        self._network = comparison.load(folder, context.info, self.config.comparison, False, context.device)
+        self._network = load_network(folder, context.info, self.config.comparison, False, context.device)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """One pass of the network an image answers all tasks."""
-        return [self._one(item, context) for item in batch]
+        """Run the network on each image."""
+        return [self._score_item(item, context) for item in batch]
 
-    def _one(self, item: Item, context: Context) -> Scores:
-        def compare() -> tuple[Tensor, Tensor]:
+    def _score_item(self, item: Item, context: Context) -> Scores:
+        def run_network() -> tuple[Tensor, Tensor]:
             assert self._network is not None
-            return comparison.compare(self._network, self.config.comparison, item, None, context.device)
+            return compare(self._network, self.config.comparison, item, None, context.device)
 
-        found = item.memo.get(("direct prediction", str(self.fit_key())), compare)
-        return comparison.to_scores(self.task, self.config.comparison, found, item)
+        # The memo lets all tasks share one pass of the network.
+        compared = item.memo.get(("direct prediction", str(self.fit_key())), run_network)
+        return to_scores(self.task, self.config.comparison, compared, item)

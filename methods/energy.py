@@ -8,13 +8,17 @@ from .building_blocks.structures import StructureConfig, StructureRegression
 
 
 class EnergyConfig(StructureConfig):
-    """`temperature`: T of the energy."""
+    """Hyper-parameters.
+
+    Attributes:
+        temperature: T of Eq. 4.
+    """
 
     temperature: float = Field(default=1.0, gt=0)
 
 
 class Energy(StructureRegression):
-    """Score a pixel by E = -T log(sum over classes of exp(logit / T))."""
+    """The score of a pixel is E = -T log Σ_l exp(z_l / T), the free energy of the logits z (Eq. 4)."""
 
     Config = EnergyConfig
     config: EnergyConfig
@@ -24,7 +28,7 @@ class Energy(StructureRegression):
         return Needs(logits=True)
 
     def map(self, prediction: Prediction) -> Tensor:
-        """Energy over the class axis."""
+        """The free energy of each pixel, float32 (*spatial)."""
         T = self.config.temperature
         assert prediction.logits is not None
-        return -T * (prediction.logits / T).logsumexp(0)
+        return -T * (prediction.logits / T).logsumexp(0)  # E, Eq. 4

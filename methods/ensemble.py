@@ -27,67 +27,74 @@ from .mcdropout import uncertainty
 
 
 class MembersConfig(Config):
-    """`members`: segmenters, the tested one among them."""
+    """Hyper-parameters of a method that reads an ensemble.
+
+    Attributes:
+        members: number of segmenters, the tested one included.
+    """
 
     members: int = Field(3, ge=2)
 
 
-class OfMembers(Method):
-    """A method that reads what the members of an ensemble say."""
+class EnsembleMethod(Method):
+    """The base class of methods whose score is computed from the predictions of an ensemble's members."""
 
     Config = MembersConfig
     config: MembersConfig
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """Two, the fewest that are an ensemble, at `smoke` and on miniature data at `small`."""
+        """Two members, the fewest possible, at `smoke` and, on miniature data, at `small`."""
         fewest = preset is Preset.SMOKE or (preset is Preset.SMALL and dataset.miniature)
         return {"members": 2} if fewest else {}
 
     def needs(self) -> Needs:
-        """The members."""
+        """The softmax of each member."""
         return Needs(ensemble=self.config.members)
+
+    def members_of(self, item: Item) -> Tensor:
+        """The softmax of the configured number of members, float32 (M, L, *spatial)."""
+        assert item.prediction.members is not None
+        return item.prediction.members[: self.config.members]
 
 
 class EnsembleConfig(MembersConfig):
     """Hyper-parameters.
 
     Attributes:
-        statistic: what is read of their predictions for a pixel, see `uncertainty`.
-        aggregator: over what the confidence is averaged for the quality of a class.
+        statistic: the score of a pixel, see `uncertainty`.
+        aggregator: the pixels over which the confidence is averaged for the quality of a class.
     """
 
     statistic: Literal["entropy", "mutual-information", "variance"] = "entropy"
     aggregator: Aggregator = "structure"
 
 
-class Ensemble(OfMembers):
-    """Score a pixel by the uncertainty over members; a class by their mean confidence in its pixels.
+class Ensemble(EnsembleMethod):
+    """The score of a pixel is the uncertainty over the members of an ensemble.
 
-    The errors that it is judged by are those of the tested segmenter alone.
+    The quality of a class is the members' mean probability of the class over its pixels. The failures to find
+    are those of the tested segmenter alone, the first member.
     """
 
     Config = EnsembleConfig
     config: EnsembleConfig
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Read the configured statistic; the mean probability of the label is the confidence."""
-        scores = []
-        for item in batch:
-            assert item.prediction.members is not None
-            found = averaged(item.prediction.members[: self.config.members])
-            labels = item.prediction.labels
-            right = found.mean.gather(0, labels[None])[0].clamp(0, 1)
-            if self.task is Task.IMAGE_FAILURE:
-                quality = mean_confidence(right, labels, len(found.mean), self.config.aggregator)
-                scores.append(Scores(quality=quality))
-            else:
-                pixel = uncertainty(found.mean, found, self.config.statistic)
-                scores.append(Scores(pixel=pixel.cpu().numpy(), confidence=right.cpu().numpy()))
-        return scores
+        """Compute the configured statistic. The confidence is the mean probability of the predicted class."""
+        return [self._score_item(item) for item in batch]
+
+    def _score_item(self, item: Item) -> Scores:
+        statistics = member_statistics(self.members_of(item))
+        mean, labels = statistics.mean, item.prediction.labels
+        confidence = mean.gather(0, labels[None])[0].clamp(0, 1)
+        if self.task is Task.IMAGE_FAILURE:
+            return Scores(quality=mean_confidence(confidence, labels, len(mean), self.config.aggregator))
+        pixel = uncertainty(mean, statistics, self.config.statistic)
+        return Scores(pixel=pixel.cpu().numpy(), confidence=confidence.cpu().numpy())
 
 
-def averaged(members: Tensor) -> MonteCarlo:
-    """The members' statistics, as if each were a stochastic pass. float32 (M, L, *spatial)."""
-    entropy = torch.special.entr(members).sum(dim=1).mean(dim=0)
+def member_statistics(members: Tensor) -> MonteCarlo:
+    """Statistics over the softmax of the members, float32 (M, L, *spatial), with each member as a pass."""
+    entropy = torch.special.entr(members).sum(dim=1).mean(dim=0)  # 1/M Σ_m H(p_m)
     return MonteCarlo(len(members), members.mean(dim=0), entropy, members.square().mean(dim=0))

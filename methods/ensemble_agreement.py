@@ -11,34 +11,33 @@ from torch import Tensor
 
 from ..benchmark.interfaces import VOID, Context, Item, Scores
 from ..benchmark.metrics import per_class_iou
-from .ensemble import OfMembers
+from .ensemble import EnsembleMethod
 
 
-class EnsembleAgreement(OfMembers):
-    """The quality of each class is how well the members' segmentations of it overlap."""
+class EnsembleAgreement(EnsembleMethod):
+    """The quality of a class is the mean Dice (of images, IoU) of the members' segmentations of the class."""
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Mean Dice (in images IoU) over all pairs of members."""
-        found = []
-        for item in batch:
-            assert item.prediction.members is not None
-            found.append(Scores(quality=agreement(item.prediction.members[: self.config.members])))
-        return found
+        """Average the overlap over all pairs of members."""
+        return [Scores(quality=mean_pairwise_overlap(self.members_of(item))) for item in batch]
 
 
-def agreement(members: Tensor) -> npt.NDArray[np.float64]:
-    """The mean over pairs of members of the Dice (of images: IoU) of each class, float64 (L,) in [0, 1].
+def mean_pairwise_overlap(members: Tensor) -> npt.NDArray[np.float64]:
+    """The mean over pairs of members of the Dice (of images, IoU) of each class.
 
-    A pair that lacks a class says nothing of it. A class that no member has is 0, as it is wherever the label
-    has it.
+    A pair in which neither member has the class is left out. A class that no member has gets 0, which is its
+    true quality wherever the ground truth has the class.
 
     Args:
-        members: float32 (M, L, *spatial), M at least 2.
+        members: float32 (M, L, *spatial), the softmax of M >= 2 members.
+
+    Returns:
+        float64 (L,) in [0, 1].
     """
     classes = members.shape[1]
     labels = members.argmax(dim=1).cpu().numpy()
     iou = np.stack([per_class_iou(a, b, classes, VOID, "paper") for a, b in combinations(labels, 2)])
     overlap = 2 * iou / (1 + iou) if labels.ndim == 4 else iou
     counts = (~np.isnan(overlap)).sum(axis=0)
-    found: npt.NDArray[np.float64] = np.nansum(overlap, axis=0) / counts.clip(1)
-    return found
+    mean: npt.NDArray[np.float64] = np.nansum(overlap, axis=0) / counts.clip(1)
+    return mean

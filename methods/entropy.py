@@ -1,4 +1,4 @@
-"""Entropy of the predicted class distribution (Shannon, in nats)."""
+"""Entropy of the softmax (Shannon, in nats)."""
 
 import torch
 from torch import Tensor
@@ -8,15 +8,15 @@ from .building_blocks.structures import StructureRegression
 
 
 class Entropy(StructureRegression):
-    """Score a pixel by H(p) = -sum over classes of p log p."""
+    """The score of a pixel is H(q) = -Σ_l q_l log q_l, the entropy of the softmax q over the classes l."""
 
     def needs(self) -> Needs:
-        """The softmax, which an average over scales has too."""
+        """The softmax, which segmenters that average over scales have as well."""
         return Needs(probabilities=True)
 
     def map(self, prediction: Prediction) -> Tensor:
-        """Entropy over the class axis; 0 log 0 = 0."""
-        p = prediction.probabilities
-        assert p is not None
-        found: Tensor = -torch.special.xlogy(p, p).sum(0)
-        return found
+        """The entropy of each pixel in nats, float32 (*spatial); 0 log 0 counts as 0."""
+        q = prediction.probabilities
+        assert q is not None
+        entropy: Tensor = -torch.special.xlogy(q, q).sum(0)  # H(q)
+        return entropy

@@ -1,9 +1,12 @@
 """Uncertainty-driven sanity check (Jungo et al., 2018, arXiv:1806.03106)."""
 
-from .building_blocks.passes import PassesRegression
+from .building_blocks.passes_regression import PassesRegression
 
 
 class Jungo(PassesRegression):
-    """The entropy of the mean softmax over the passes; for a quality, its mean over the structure."""
+    """The score of a pixel is the entropy of the mean softmax over stochastic passes.
 
-    kind = "entropy"
+    The quality of a class is regressed from the mean entropy over the predicted structure.
+    """
+
+    uncertainty_map = "entropy"

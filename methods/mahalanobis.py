@@ -20,8 +20,9 @@ class MahalanobisConfig(FeatureConfig):
     """Hyper-parameters.
 
     Attributes:
-        pixels: training pixels an image, drawn at random.
-        ridge: added to the variances, as a part of their mean: features that never vary have none.
+        pixels: number of training pixels per image, drawn at random.
+        ridge: added to every variance, as a part of the mean variance. Features that never vary would have no
+            inverse variance otherwise.
     """
 
     pixels: int = Field(2000, ge=1)
@@ -29,40 +30,44 @@ class MahalanobisConfig(FeatureConfig):
 
 
 class Mahalanobis(FeatureAlarm):
-    """Score a pixel by min over classes of (f - μ_c)ᵀ Σ⁻¹ (f - μ_c)."""
+    """The score of a pixel is min_c (f - μ_c)ᵀ Σ⁻¹ (f - μ_c), over the classes c (Eq. 2).
+
+    f are the features of the pixel, μ_c the mean features of class c, and Σ the covariance of all classes.
+    """
 
     Config = MahalanobisConfig
     config: MahalanobisConfig
 
     def learn(self, pairs: Pairs, context: Context) -> dict[str, Tensor]:
-        """Each class' mean and the covariance that all share, in whitened coordinates."""
-        found = training_features(
+        """The mean of each class, in coordinates in which the common covariance is the identity."""
+        drawn = training_features(
             pairs, self.features, self.config.pixels, False, "mahalanobis: features", context
         )
-        first = next(found)
-        gaussians = Gaussians(len(context.info.classes), first[0].mean(dim=0))
-        gaussians.add(*first)
-        for features, labels in found:
+        features, labels = next(drawn)
+        gaussians = Gaussians(len(context.info.classes), features.mean(dim=0))
+        gaussians.add(features, labels)
+        for features, labels in drawn:
             gaussians.add(features, labels)
-        whitening = whitened(gaussians.covariance, self.config.ridge)
+        whitening = whitening_matrix(gaussians.covariance, self.config.ridge)
         means = gaussians.means[gaussians.count > 0] @ whitening.T
         return {"whitening": whitening.float(), "means": means.float(), "centre": gaussians.centre}
 
     def distances(self, features: Tensor) -> Tensor:
-        """The squared distance to the nearest class."""
-        seen = (features - self.learned["centre"]) @ self.learned["whitening"].T
-        # The faster |a|² - 2ab + |b|² cancels.
-        each = torch.cdist(seen, self.learned["means"], compute_mode="donot_use_mm_for_euclid_dist")
-        nearest: Tensor = each.amin(dim=1).square()
+        """The squared distance of feature vectors to the nearest class, float32 (n, C) to (n,)."""
+        whitened = (features - self.learned["centre"]) @ self.learned["whitening"].T
+        # The faster |a|² - 2ab + |b|² loses digits where the distance is small.
+        by_class = torch.cdist(whitened, self.learned["means"], compute_mode="donot_use_mm_for_euclid_dist")
+        nearest: Tensor = by_class.amin(dim=1).square()  # min_c (f - μ_c)ᵀ Σ⁻¹ (f - μ_c), Eq. 2
         return nearest
 
 
 class Gaussians:
-    """Means of classes and their common covariance, from streamed features: memory of one image.
+    """Means of classes and their common covariance (Eq. 1), from features that are added image by image.
 
     Args:
-        classes: number of classes.
-        centre: float32 (C,), near the mean; taken off, so that sums of squares do not cancel.
+        classes: number of classes L.
+        centre: float32 (C,), near the mean. It is subtracted first, so that sums of squares keep their
+            digits.
     """
 
     def __init__(self, classes: int, centre: Tensor) -> None:
@@ -73,7 +78,7 @@ class Gaussians:
         self._squares = torch.zeros(width, width, dtype=torch.float64, device=centre.device)
 
     def add(self, features: Tensor, labels: Tensor) -> None:
-        """Take in features float32 (n, C) of pixels with labels int64 (n,)."""
+        """Add features float32 (n, C) of pixels with labels int64 (n,)."""
         features = (features - self.centre).double()
         self.count += torch.bincount(labels, minlength=len(self.count))
         self._sum.index_add_(0, labels, features)
@@ -81,19 +86,19 @@ class Gaussians:
 
     @property
     def means(self) -> Tensor:
-        """float64 (L, C), μ_c less the centre; 0 for a class without pixels."""
+        """μ_c minus the centre, float64 (L, C); 0 for a class without pixels."""
         return self._sum / self.count.clamp_min(1)[:, None]
 
     @property
     def covariance(self) -> Tensor:
-        """float64 (C, C), Σ = 1/N Σ_c Σ_(i of c) (f_i - μ_c)(f_i - μ_c)ᵀ."""
+        """Σ = 1/N Σ_c Σ_(i of c) (f_i - μ_c)(f_i - μ_c)ᵀ, float64 (C, C) (Eq. 1)."""
         means = self.means
         between = (means * self.count[:, None]).T @ means
         return (self._squares - between) / self.count.sum()
 
 
-def whitened(covariance: Tensor, ridge: float) -> Tensor:
-    """float64 (C, C), the W with WᵀW = (Σ + ridge · mean variance)⁻¹."""
+def whitening_matrix(covariance: Tensor, ridge: float) -> Tensor:
+    """The matrix W with WᵀW = (Σ + ridge · mean variance)⁻¹, float64 (C, C)."""
     eye = torch.eye(len(covariance), dtype=covariance.dtype, device=covariance.device)
     variance = covariance.diagonal().mean().clamp_min(TINY)
     root = torch.linalg.cholesky(covariance + ridge * variance * eye)

@@ -7,13 +7,13 @@ from .building_blocks.structures import StructureRegression
 
 
 class MaxLogit(StructureRegression):
-    """Score a pixel by the negated maximum over classes of the logits."""
+    """The score of a pixel is -max_l z_l, the negated maximum logit over the classes l."""
 
     def needs(self) -> Needs:
         """The logits."""
         return Needs(logits=True)
 
     def map(self, prediction: Prediction) -> Tensor:
-        """Negate the maximum over the class axis."""
+        """The negated maximum logit of each pixel, float32 (*spatial)."""
         assert prediction.logits is not None
-        return -prediction.logits.amax(0)
+        return -prediction.logits.amax(0)  # -max_l z_l

@@ -18,9 +18,13 @@ from ..benchmark.interfaces import (
     Protocol,
     Task,
 )
-from .building_blocks import passes
-from .building_blocks.passes import NUMBERS, PassesRegressionConfig, mean_prediction
+from .building_blocks.passes_regression import (
+    PassesRegressionConfig,
+    passes_defaults,
+    stored_training_numbers,
+)
 from .building_blocks.regression import Array, fit_linear
+from .building_blocks.stochastic_passes import CLASS_NUMBERS, mean_prediction
 from .building_blocks.structures import Aggregator, StructureRegression
 
 
@@ -28,10 +32,11 @@ class MCDropoutConfig(PassesRegressionConfig):
     """Hyper-parameters.
 
     Attributes:
-        aggregator: over what the entropy of a class is averaged for its quality: the voxels of the predicted
-            "structure", or the whole "image", as published.
-        average: what is averaged over the passes: "logits", whose softmax is taken then, or "probabilities".
-        statistic: what is read of the passes for a pixel, see `uncertainty`.
+        aggregator: the pixels over which the entropy of a class is averaged for its quality: "structure" for
+            those of the predicted class, or "image" for all, as published.
+        average: the average over the passes: of the "probabilities", or of the "logits", followed by a
+            softmax.
+        statistic: the score of a pixel, see `uncertainty`.
     """
 
     aggregator: Aggregator = "image"
@@ -40,9 +45,10 @@ class MCDropoutConfig(PassesRegressionConfig):
 
 
 class MCDropout(StructureRegression):
-    """Score a pixel by the uncertainty over stochastic passes, dropout on; a class by a regression from it.
+    """The score of a pixel is the uncertainty over stochastic passes, with dropout on.
 
-    The errors that it is judged by are those of the deterministic prediction.
+    The quality of a class is regressed from the mean entropy of the class. The failures to find are those of
+    the deterministic prediction.
     """
 
     Config = MCDropoutConfig
@@ -50,61 +56,63 @@ class MCDropout(StructureRegression):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The published code for failure detection averages logits; it has none for anomalies or volumes.
+        """Logits are averaged as in the published code for failures; structures are averaged in volumes.
 
-        A structure is so small a part of a volume that the mean over the whole says nothing of it.
+        No code is published for anomalies or volumes. The mean over a whole volume says nothing of a
+        structure, which is a small part of the volume.
         """
         published = protocol is Protocol.OFFICIAL and Task.ANOMALY not in dataset.default_tasks
         average = {"average": "logits"} if published and dataset.ndim == 2 else {}
         aggregator = {"aggregator": "structure"} if dataset.ndim == 3 else {}
-        return passes.defaults(preset, protocol, dataset) | average | aggregator
+        return passes_defaults(preset, protocol, dataset) | average | aggregator
 
     def needs(self) -> Needs:
         """The statistics over the passes."""
         return Needs(monte_carlo=frozenset({self.config.passes}))
 
     def map(self, prediction: Prediction) -> Tensor:
-        """The configured statistic."""
-        drawn = prediction.monte_carlo[self.config.passes]
-        return uncertainty(mean_prediction(drawn, self.config.average), drawn, self.config.statistic)
+        """The configured statistic of each pixel, float32 (*spatial)."""
+        passes = prediction.monte_carlo[self.config.passes]
+        return uncertainty(mean_prediction(passes, self.config.average), passes, self.config.statistic)
 
-    def numbers(self, prediction: Prediction, context: Context) -> Array:
-        """The entropy of each class."""
-        return NUMBERS[self._name](prediction.monte_carlo[self.config.passes], prediction.labels)
+    def class_numbers(self, prediction: Prediction, context: Context) -> Array:
+        """The mean entropy of each class, float64 (L,)."""
+        return CLASS_NUMBERS[self._name](prediction.monte_carlo[self.config.passes], prediction.labels)
 
-    def observed(self, pairs: Pairs, context: Context) -> tuple[Array, Array]:
-        """Read from what all methods share."""
-        return passes.of_training(self.config, pairs, context)(self._name)
+    def training_numbers(self, pairs: Pairs, context: Context) -> tuple[Array, Array]:
+        """The stored numbers, which all methods on passes share."""
+        return stored_training_numbers(self.config, pairs, context)(self._name)
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Regress the quality of each class from its own entropy; of the whole image, from those of all."""
+        """Regress the quality of a class from its own entropy or, over whole images, from all entropies."""
         if self.config.aggregator == "structure":
             super().fit(pairs, context)
         else:
-            found = self.observed(pairs, context)
-            self._to_quality = fit_linear(*found, background=context.info.ndim == 3)
+            entropies, quality = self.training_numbers(pairs, context)
+            self._to_quality = fit_linear(entropies, quality, background=context.info.ndim == 3)
 
     @property
     def _name(self) -> str:
+        """A key of `CLASS_NUMBERS`."""
         return f"{self.config.average} of {self.config.aggregator}"
 
 
 def uncertainty(mean: Tensor, passes: MonteCarlo, statistic: str) -> Tensor:
-    """One number a pixel, higher = more uncertain.
+    """The uncertainty of each pixel, higher = more uncertain.
 
     Args:
         mean: float32 (L, *spatial), the mean prediction.
-        passes: the streamed statistics.
-        statistic: "entropy" of the mean (predictive entropy), "mutual-information" (that minus the passes'
-            mean entropy), or "variance" of the softmax, summed over classes.
+        passes: statistics over the passes.
+        statistic: "entropy" for the entropy of the mean (predictive entropy), "mutual-information" for the
+            predictive entropy minus the mean entropy of the passes, or "variance" for the variance of the
+            softmax, summed over classes.
 
     Returns:
         float32 (*spatial).
     """
     if statistic == "variance":
-        found = (passes.square - passes.mean**2).sum(0)
-    else:
-        found = torch.special.entr(mean).sum(0)
+        return (passes.square - passes.mean**2).sum(0)  # Σ_l [ 1/T Σ_t p_t,l² - p̄_l² ]
+    entropy: Tensor = torch.special.entr(mean).sum(0)  # H(p̄)
     if statistic == "mutual-information":
-        found = found - passes.entropy
-    return found
+        return entropy - passes.entropy  # H(p̄) - 1/T Σ_t H(p_t)
+    return entropy

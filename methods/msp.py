@@ -7,27 +7,32 @@ from .building_blocks.structures import Aggregator, mean_confidence
 
 
 class MSPConfig(Config):
-    """`aggregator`: over what p is averaged for the quality of a class."""
+    """Hyper-parameters.
+
+    Attributes:
+        aggregator: the pixels over which p is averaged for the quality of a class.
+    """
 
     aggregator: Aggregator = "structure"
 
 
 class MSP(Method):
-    """Score a pixel by -p, p the maximum softmax probability; a class by the mean p of its pixels.
+    """The score of a pixel is -p, where p is the maximum softmax probability.
 
-    The paper prints 1 - p, which ranks alike but makes ties in float32 where p is near 1.
+    The quality of a class is the mean p over the pixels of the class. The paper prints 1 - p, which orders
+    pixels alike, but makes ties in float32 where p is near 1.
     """
 
     Config = MSPConfig
     config: MSPConfig
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Negate the prediction's confidence, or average it."""
+        """Negate p, or average it over each class."""
         if self.task is Task.IMAGE_FAILURE:
-            classes, aggregator = len(context.info.classes), self.config.aggregator
-            found = [item.prediction for item in batch]
-            return [
-                Scores(quality=mean_confidence(p.confidence, p.labels, classes, aggregator)) for p in found
-            ]
+            return [self._quality(item, len(context.info.classes)) for item in batch]
         confidences = [item.prediction.confidence.cpu().numpy() for item in batch]
         return [Scores(pixel=-confidence, confidence=confidence) for confidence in confidences]
+
+    def _quality(self, item: Item, classes: int) -> Scores:
+        prediction, aggregator = item.prediction, self.config.aggregator
+        return Scores(quality=mean_confidence(prediction.confidence, prediction.labels, classes, aggregator))

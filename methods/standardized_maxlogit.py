@@ -1,4 +1,8 @@
-"""Standardized max logit (Jung et al., "Standardized max logits", ICCV 2021)."""
+"""Standardized max logit (Jung et al., "Standardized max logits", ICCV 2021).
+
+In comments, ŷ is the predicted class, ẑ the maximum logit, and μ_c and σ_c the mean and the standard
+deviation of ẑ over training pixels of predicted class c.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +30,9 @@ class StandardizedMaxLogitConfig(Config):
     """Hyper-parameters.
 
     Attributes:
-        boundary: iterations of boundary suppression, and half the width of what it changes first, in pixels;
-            0 for none.
-        dilation: distance of the smoothing kernel's taps, in pixels; 0 for no smoothing.
+        boundary: number of iterations of boundary suppression, which is also half the width, in pixels, of
+            the boundary region in the first iteration. 0 for no suppression.
+        dilation: distance between taps of the smoothing kernel, in pixels. 0 for no smoothing.
     """
 
     boundary: int = Field(4, ge=0)
@@ -36,7 +40,10 @@ class StandardizedMaxLogitConfig(Config):
 
 
 class StandardizedMaxLogit(Method):
-    """Score a pixel by its negated maximum logit, standardised over training pixels of its class."""
+    """The score of a pixel is (μ_ŷ - ẑ) / σ_ŷ, its negated maximum logit, standardised by predicted class.
+
+    Scores near boundaries of the prediction are then replaced by those further inside, and smoothed.
+    """
 
     Config = StandardizedMaxLogitConfig
     config: StandardizedMaxLogitConfig
@@ -48,15 +55,19 @@ class StandardizedMaxLogit(Method):
         return Needs(logits=True)
 
     def fit_on(self) -> FitOn:
-        """The statistics are of the final segmenter's logits."""
+        """Logits of the final segmenter, whose statistics are learned."""
         return FitOn.in_fold(self.needs())
 
     def fit_key(self) -> dict[str, Any]:
-        """What is done at boundaries is done when scoring."""
+        """Nothing: all hyper-parameters are read by `score` alone."""
         return {}
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Mean and deviation of the maximum logit of each predicted class."""
+        """Learn μ_c and σ_c of each predicted class.
+
+        Raises:
+            BenchError: there are no training pixels.
+        """
         classes = len(context.info.classes)
         sums = torch.zeros(3, classes, dtype=torch.float64)
         for index in context.track(range(len(pairs)), "standardized-maxlogit: logits", len(pairs)):
@@ -66,113 +77,125 @@ class StandardizedMaxLogit(Method):
         self._mean, self._std = statistics(sums)
 
     def save(self, folder: Path) -> None:
-        """The statistics."""
+        """Write the statistics."""
         save_file({"mean": self._mean, "std": self._std}, folder / FILE)
 
     def load(self, folder: Path, context: Context) -> None:
         """Read the statistics."""
-        found = load_file(folder / FILE, context.device)
-        self._mean, self._std = found["mean"], found["std"]
+        learned = load_file(folder / FILE, context.device)
+        self._mean, self._std = learned["mean"], learned["std"]
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Standardise, and mend what boundaries do."""
-        return [Scores(pixel=self._one(item.prediction).cpu().numpy()) for item in batch]
+        """Standardise, suppress boundaries, and smooth."""
+        return [Scores(pixel=self._score_map(item.prediction).cpu().numpy()) for item in batch]
 
     @torch.no_grad()
-    def _one(self, prediction: Prediction) -> Tensor:
+    def _score_map(self, prediction: Prediction) -> Tensor:
         assert prediction.logits is not None
         highest, labels = prediction.logits.max(dim=0)
-        score = (self._mean[labels] - highest) / self._std[labels]
+        score = (self._mean[labels] - highest) / self._std[labels]  # (μ_ŷ - ẑ) / σ_ŷ
         if self.config.boundary:
-            score = suppressed(score, labels, self.config.boundary)
+            score = boundaries_suppressed(score, labels, self.config.boundary)
         return smoothed(score, self.config.dilation) if self.config.dilation else score
 
 
 def moments(prediction: Prediction, classes: int) -> Tensor:
-    """Number, sum and sum of squares of the maximum logit of each predicted class, float64 (3, L)."""
+    """The number, sum and sum of squares of ẑ over the pixels of each predicted class, float64 (3, L)."""
     assert prediction.logits is not None
     highest, labels = prediction.logits.flatten(1).max(dim=0)
     powers = (torch.ones_like(highest), highest, highest.square())
-    return torch.stack([torch.bincount(labels, each.double(), classes) for each in powers])
+    return torch.stack([torch.bincount(labels, power.double(), classes) for power in powers])
 
 
 def statistics(sums: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each class, float32 (L,); of all pixels for a class without any.
+    """The mean μ_c and the standard deviation σ_c of each class, from sums over all images.
 
     Args:
-        sums: float64 (3, L), of all images.
+        sums: float64 (3, L), the number, sum and sum of squares of ẑ for each class.
+
+    Returns:
+        float32 (L,) each. A class that is predicted nowhere gets the statistics of all pixels.
 
     Raises:
         BenchError: there are no pixels at all.
     """
     if not sums[0].sum():
-        raise BenchError("standardized-maxlogit: there are no training pixels to take statistics of")
-    known = sums[0] > 0
-    count, total, squares = torch.where(known, sums, sums.sum(dim=1, keepdim=True))
+        raise BenchError("standardized-maxlogit: there are no training pixels to compute statistics of")
+    predicted = sums[0] > 0
+    count, total, squares = torch.where(predicted, sums, sums.sum(dim=1, keepdim=True))
     mean = total / count
     std = (squares / count - mean.square()).clamp_min(0).sqrt().clamp_min(TINY)
     return mean.float(), std.float()
 
 
-def suppressed(score: Tensor, labels: Tensor, width: int) -> Tensor:
-    """Iterative boundary suppression: scores near boundaries of the prediction come from further inside.
+def boundaries_suppressed(score: Tensor, labels: Tensor, width: int) -> Tensor:
+    """Replace scores near boundaries of the prediction by scores from further inside (Section 3.3).
 
-    Boundaries are widened by `width` - 1 pixels, then by one less, and so on to none. Each time a pixel in
-    them takes the mean of its neighbours (3 x 3, in volumes 3 x 3 x 3) outside them, where it has any.
+    The boundary region is first widened by `width` - 1 pixels, then by one pixel less in each iteration, down
+    to none. In each iteration a pixel of the region takes the mean of its neighbours (3 x 3, in volumes 3 x 3
+    x 3) outside the region, if there are any.
 
     Args:
         score: float32 (*spatial).
         labels: int64 (*spatial), the prediction.
         width: number of iterations, at least 1.
+
+    Returns:
+        float32 (*spatial).
     """
     masks = [boundaries(labels)]
     while len(masks) < width:
         masks.append(widened(masks[-1]))
     for mask in reversed(masks):
-        kept = (~mask).to(score)
-        both = F.pad(torch.stack([score * kept, kept])[:, None], (1, 1) * score.ndim, mode="replicate")
+        outside = (~mask).to(score)
+        both = F.pad(torch.stack([score * outside, outside])[:, None], (1, 1) * score.ndim, mode="replicate")
         total, count = average_pool[score.ndim](both, 3, stride=1)[:, 0]
         score = torch.where(mask & (count > 0), total / count, score)
     return score
 
 
 def neighbours(values: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Along each axis all pixels but the last, and all but the first: views of (*spatial)."""
+    """Pairs of views of a map (*spatial), one per axis: all pixels but the last, and all but the first."""
     for axis, length in enumerate(values.shape):
         yield values.narrow(axis, 0, length - 1), values.narrow(axis, 1, length - 1)
 
 
 def boundaries(labels: Tensor) -> Tensor:
-    """Whether a pixel's neighbour along some axis has another label, bool (*spatial)."""
-    found = torch.zeros_like(labels, dtype=torch.bool)
-    for (before, after), (one, other) in zip(neighbours(found), neighbours(labels), strict=True):
-        differ = one != other
-        before |= differ
-        after |= differ
-    return found
+    """Whether the neighbour of a pixel along some axis has another label, bool (*spatial)."""
+    mask = torch.zeros_like(labels, dtype=torch.bool)
+    for (mask_before, mask_after), (before, after) in zip(neighbours(mask), neighbours(labels), strict=True):
+        differ = before != after
+        mask_before |= differ
+        mask_after |= differ
+    return mask
 
 
 def widened(mask: Tensor) -> Tensor:
-    """The mask, bool (*spatial), and the neighbours of each of its pixels along the axes."""
-    found = mask.clone()
-    for (before, after), (one, other) in zip(neighbours(found), neighbours(mask), strict=True):
-        before |= other
-        after |= one
-    return found
+    """A mask, bool (*spatial), with the neighbours of its pixels along all axes added."""
+    wider = mask.clone()
+    for (wider_before, wider_after), (before, after) in zip(neighbours(wider), neighbours(mask), strict=True):
+        wider_before |= after
+        wider_after |= before
+    return wider
 
 
 def smoothed(score: Tensor, dilation: int) -> Tensor:
-    """Gaussian smoothing by a kernel of 7 taps an axis, σ = 1 tap, whose taps are `dilation` pixels apart.
+    """Smooth scores by a dilated Gaussian kernel of 7 taps per axis, with σ = 1 tap (Section 3.3).
 
-    float32 (*spatial); borders are repeated outwards.
+    Args:
+        score: float32 (*spatial). Beyond the border, the scores at the border are repeated.
+        dilation: distance between taps, in pixels.
+
+    Returns:
+        float32 (*spatial).
     """
     taps = torch.arange(KERNEL, device=score.device) - KERNEL // 2
     kernel = torch.exp(-(taps**2) / (2 * SIGMA**2)).to(score)
     kernel = kernel / kernel.sum()
     reach = KERNEL // 2 * dilation
-    found = F.pad(score[None, None], (reach, reach) * score.ndim, mode="replicate")
+    smooth = F.pad(score[None, None], (reach, reach) * score.ndim, mode="replicate")
     for axis in reversed(range(score.ndim)):
         shape = [1] * (score.ndim + 2)
         shape[axis + 2] = KERNEL
-        found = convolve[score.ndim](found, kernel.view(shape), dilation=dilation)
-    return found[0, 0]
+        smooth = convolve[score.ndim](smooth, kernel.view(shape), dilation=dilation)
+    return smooth[0, 0]

@@ -20,24 +20,26 @@ from ..benchmark.interfaces import (
     Scores,
     Task,
 )
-from .synthcp.method import SynthCP, SynthCPConfig
+from .synthcp.method import SynthCP
+from .synthcp.synthcp_config import SynthCPConfig
 from .vae_alarm.method import VAEAlarm, VAEAlarmConfig
 
 FOLDERS = "synthcp", "vae-alarm"
-"""Where each part keeps what it learned."""
+"""The sub-folders in which the two methods store their learned state."""
 
 
 class SynthCPVAEConfig(Config):
-    """Hyper-parameters of both."""
+    """Hyper-parameters of the two methods."""
 
     synthcp: SynthCPConfig = SynthCPConfig()
     vae_alarm: VAEAlarmConfig = VAEAlarmConfig()
 
 
 class SynthCPVAE(Method):
-    """What x̂ shows of the image and what the VAE knows of shapes complement each other.
+    """The quality of a class is the mean of the qualities that SynthCP and VAE alarm predict.
 
-    Networks are artifacts that it shares with the two methods alone.
+    SynthCP looks at the image, VAE alarm at the shapes of the prediction. The networks are artifacts: a run
+    of the single methods uses the same ones.
     """
 
     Config = SynthCPVAEConfig
@@ -50,54 +52,55 @@ class SynthCPVAE(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """Each has its own."""
+        """The defaults of the two methods."""
         return {
             "synthcp": SynthCP.defaults(preset, protocol, dataset),
             "vae_alarm": VAEAlarm.defaults(preset, protocol, dataset),
         }
 
     def parts(self) -> Sequence[Method]:
-        """SynthCP and the alarm of the VAE."""
+        """SynthCP and VAE alarm."""
         return self.synthcp, self.vae_alarm
 
     def needs(self) -> Needs:
-        """What either reads."""
+        """The needs of both methods."""
         return self.synthcp.needs() | self.vae_alarm.needs()
 
     def fit_on(self) -> FitOn:
-        """Predictors of failure need real failures; both parts learn from what they score by."""
+        """Out-of-fold predictions: failures are learned from failures as on new images."""
         return FitOn.out_of_fold(self.needs())
 
     def fit_key(self) -> dict[str, Any]:
-        """Both keys."""
+        """The keys of both methods."""
         return {"synthcp": self.synthcp.fit_key(), "vae_alarm": self.vae_alarm.fit_key()}
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """Where either has no meaning."""
+        """Skip where one of the two methods is skipped."""
         return self.synthcp.skip(dataset) or self.vae_alarm.skip(dataset)
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Fit both."""
+        """Fit both methods."""
         self.synthcp.fit(pairs, context)
         self.vae_alarm.fit(pairs, context)
 
     def save(self, folder: Path) -> None:
-        """Each in a folder of its own."""
+        """Write what each method learned to a sub-folder of its own."""
         for name, part in zip(FOLDERS, self.parts(), strict=True):
             (folder / name).mkdir()
             part.save(folder / name)
 
     def load(self, folder: Path, context: Context) -> None:
-        """Read both."""
+        """Read what each method learned."""
         for name, part in zip(FOLDERS, self.parts(), strict=True):
             part.load(folder / name, context)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """The mean of both, with what SynthCP shows."""
-        answers = zip(self.synthcp.score(batch, context), self.vae_alarm.score(batch, context), strict=True)
-        found = []
-        for one, other in answers:
-            assert one.quality is not None
-            assert other.quality is not None
-            found.append(Scores(quality=(one.quality + other.quality) / 2, shown=one.shown))
-        return found
+        """Average the two qualities. The synthesized image is shown."""
+        both = zip(self.synthcp.score(batch, context), self.vae_alarm.score(batch, context), strict=True)
+        return [_mean_quality(synthcp, vae_alarm) for synthcp, vae_alarm in both]
+
+
+def _mean_quality(synthcp: Scores, vae_alarm: Scores) -> Scores:
+    assert synthcp.quality is not None
+    assert vae_alarm.quality is not None
+    return Scores(quality=(synthcp.quality + vae_alarm.quality) / 2, shown=synthcp.shown)

@@ -38,7 +38,7 @@ from ..benchmark.weights.checkpoints import load_strict, read_checkpoint, save_w
 WEIGHTS = "branch.safetensors"
 HIDDEN = (400, 120, 64, 64)
 WIDE = 512
-"""A map of more channels is first reduced to `REDUCED`."""
+"""If the last feature map has more channels, they are first reduced to `REDUCED`."""
 REDUCED = 256
 
 
@@ -46,8 +46,9 @@ class TCPConfig(Config):
     """Hyper-parameters.
 
     Attributes:
-        add_probability: whether the maximum softmax probability is added to the confidence when it scores.
-        weights: a branch trained elsewhere, taken as it is in place of training.
+        steps: number of optimizer steps.
+        add_probability: whether `score` adds the maximum softmax probability to the confidence.
+        weights: the file of a branch that was trained elsewhere, to use instead of training one.
     """
 
     steps: int = Field(40_000, ge=1)
@@ -58,9 +59,11 @@ class TCPConfig(Config):
 
 
 class TCP(Method):
-    """Score a pixel by the probability of its true class, as a branch beside the classifier estimates it.
+    """The score of a pixel is -(c + p), where c estimates the softmax probability of the pixel's true class.
 
-    The segmenter stays as it is. The branch learns from its predictions on its own training images.
+    p is the maximum softmax probability; in the text of the paper the score is -c. A branch on the
+    segmenter's feature maps estimates c. The branch is trained on the predictions of the final segmenter for
+    its own training images. The segmenter is not changed.
     """
 
     Config = TCPConfig
@@ -72,34 +75,38 @@ class TCP(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The published schedule, or sizes for two cores."""
-        text = {"add_probability": False} if protocol is Protocol.PAPER else {}
+        """The published schedule at `full`, shorter ones below."""
+        by_protocol = {"add_probability": False} if protocol is Protocol.PAPER else {}
         if preset is Preset.FULL:
-            return text
+            return by_protocol
         if preset is Preset.SMOKE:
-            return {**text, "steps": 4, "batch_size": 2}
-        return {**text, "steps": 150 if dataset.miniature else 300, "learning_rate": 1e-4}
+            return {**by_protocol, "steps": 4, "batch_size": 2}
+        return {**by_protocol, "steps": 150 if dataset.miniature else 300, "learning_rate": 1e-4}
 
     def needs(self) -> Needs:
-        """What the branch reads."""
+        """The feature maps that the branch reads."""
         return Needs(branch=True)
 
     def fit_on(self) -> FitOn:
-        """The tested segmenter, since the features of two folds do not compare; and the softmax to learn."""
+        """Features and softmax of the final segmenter: features of two fold segmenters cannot be compared."""
         return FitOn.in_fold(Needs(branch=True, probabilities=True))
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """What it reads is defined for networks of images."""
+        """Skip volumes, whose segmenters give no feature maps to a branch."""
         if dataset.ndim != 2:
             return "tcp: segmenters of volumes offer no feature maps to a confidence branch"
         return None
 
     def fit_key(self) -> dict[str, Any]:
-        """All but what only `score` reads."""
+        """All hyper-parameters but `add_probability`, which only `score` reads."""
         return self.config.model_dump(mode="json", exclude={"add_probability"})
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Train the branch, or take it from a file."""
+        """Train the branch, or read it from `weights`.
+
+        Raises:
+            BenchError: the segmenter gives no feature maps, or the file does not fit the branch.
+        """
         prediction = pairs[0].prediction
         assert prediction is not None
         seed_everything(context.seed)
@@ -112,15 +119,15 @@ class TCP(Method):
         train(
             "train tcp",
             {"branch": self._branch},
-            [Objective(optimizer, partial(losses, self._branch))],
-            Batches(pairs, self.config.batch_size, context.seed),
+            [Objective(optimizer, partial(branch_losses, self._branch))],
+            BranchBatches(pairs, self.config.batch_size, context.seed),
             self.config.steps,
             context,
             workers=0,  # the segmenter predicts in this process
         )
 
     def save(self, folder: Path) -> None:
-        """The branch, whose first layers say what it reads."""
+        """Write the branch, and the channels of the feature maps that it reads."""
         assert self._branch is not None
         save_weights(self._branch, folder / WEIGHTS, widths=torch.tensor(self._branch.widths))
 
@@ -133,10 +140,10 @@ class TCP(Method):
 
     @torch.no_grad()
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """One pass of the branch an image."""
-        return [self._one(item) for item in batch]
+        """Run the branch on each image."""
+        return [self._score_item(item) for item in batch]
 
-    def _one(self, item: Item) -> Scores:
+    def _score_item(self, item: Item) -> Scores:
         assert self._branch is not None
         prediction = item.prediction
         size = (int(prediction.labels.shape[0]), int(prediction.labels.shape[1]))
@@ -148,17 +155,23 @@ class TCP(Method):
 class ConfidenceBranch(nn.Module):
     """Five convolutions from a segmenter's feature maps to the confidence of each pixel.
 
-    Modules are named as in the published checkpoints. Several maps are brought to the image's size and
-    joined; a single one is read as it is, and the confidence is enlarged.
+    Modules are named as in the published checkpoints. Several maps are resized to the size of the image and
+    concatenated. A single map is read at its own size, and the confidence is enlarged.
 
     Args:
-        widths: channels of each map.
+        widths: number of channels of each map.
+
+    Raises:
+        BenchError: there is no map.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
         super().__init__()
         if not widths:
-            raise BenchError("tcp needs a segmenter that offers feature maps to a confidence branch")
+            raise BenchError(
+                "tcp needs a segmenter that offers feature maps to a confidence branch: "
+                "choose another --segmenter"
+            )
         self.widths = list(widths)
         if widths[-1] > WIDE:
             self.reduce_dim = nn.Conv2d(widths[-1], REDUCED, 1)
@@ -170,52 +183,64 @@ class ConfidenceBranch(nn.Module):
         self.uncertainty = nn.Sequential(*layers, nn.Conv2d(channels, 1, 3, padding=1), nn.Sigmoid())
 
     def forward(self, maps: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
-        """float32 (B, C, h, w) each to (B, 1, *size) in [0, 1]."""
+        """The confidence c, float32 (B, 1, *size) in [0, 1], of feature maps float32 (B, C, h, w)."""
         last = self.reduce_dim(maps[-1]) if self.widths[-1] > WIDE else maps[-1]
         if len(maps) > 1:
-            joined = [_resized(each, size) for each in (*maps[:-1], last)]
+            joined = [_resized(feature_map, size) for feature_map in (*maps[:-1], last)]
             return self._confidence(torch.cat(joined, dim=1))
         return _resized(self._confidence(last), size)
 
     def _confidence(self, x: Tensor) -> Tensor:
-        found: Tensor = self.uncertainty(x)
-        return found
+        confidence: Tensor = self.uncertainty(x)
+        return confidence
 
 
 @dataclass(frozen=True)
-class Batches:
-    """`batches(n)` gives the n-th batch: the branch's maps, the softmax and the label of some images."""
+class BranchBatches:
+    """Training batches: `batches(n)` gives the n-th, one element per image since images may differ in size.
+
+    An element holds "maps", the feature maps float32 (1, C, h, w); "target", the probability of the true
+    class float32 (H, W); and "counted", whether a pixel is labelled, bool (H, W).
+    """
 
     pairs: Pairs
     batch_size: int
     seed: int
 
     def __call__(self, number: int) -> list[dict[str, Any]]:
-        """The batch of this number, an element an image: images may differ in size."""
-        return [self._one(number * self.batch_size + slot) for slot in range(self.batch_size)]
+        """The batch of a number, from 0."""
+        return [self._element(number * self.batch_size + slot) for slot in range(self.batch_size)]
 
-    def _one(self, position: int) -> dict[str, Any]:
+    def _element(self, position: int) -> dict[str, Any]:
         pair = self.pairs[shuffled(position, len(self.pairs), self.seed, 5)]
         prediction, label = pair.prediction, pair.sample.truth.scored
         assert prediction is not None
         assert prediction.probabilities is not None
         probabilities = prediction.probabilities
-        place = torch.from_numpy(np.where(label == VOID, 0, label)).to(probabilities.device)
+        true_class = torch.from_numpy(np.where(label == VOID, 0, label)).to(probabilities.device)
         return {
             "maps": [maps[None] for maps in prediction.branch],
-            "target": probabilities.gather(0, place[None])[0],
+            "target": probabilities.gather(0, true_class[None])[0],
             "counted": torch.from_numpy(label != VOID).to(probabilities.device),
         }
 
 
-def losses(branch: ConfidenceBranch, batch: Sequence[Mapping[str, Any]], step: int) -> dict[str, Tensor]:
-    """Squared error to the probability of the true class, mean over labelled pixels (Eq. 4 of the source)."""
-    found = []
-    for one in batch:
-        target = one["target"]
-        confidence = branch(one["maps"], (int(target.shape[0]), int(target.shape[1])))[0, 0]
-        found.append((confidence - target)[one["counted"]].square().sum() / one["counted"].sum().clamp_min(1))
-    return {"true class probability": torch.stack(found).mean()}
+def branch_losses(
+    branch: ConfidenceBranch, batch: Sequence[Mapping[str, Any]], step: int
+) -> dict[str, Tensor]:
+    """The squared error to the probability of the true class, mean over labelled pixels (Eq. 4).
+
+    Args:
+        branch: the branch to train.
+        batch: see `BranchBatches`.
+        step: not used.
+    """
+    errors = []
+    for image in batch:
+        target, counted = image["target"], image["counted"]
+        confidence = branch(image["maps"], (int(target.shape[0]), int(target.shape[1])))[0, 0]
+        errors.append((confidence - target)[counted].square().sum() / counted.sum().clamp_min(1))
+    return {"true class probability": torch.stack(errors).mean()}
 
 
 def _resized(maps: Tensor, size: tuple[int, int]) -> Tensor:

@@ -27,7 +27,7 @@ def generator_width(state: Mapping[str, Tensor]) -> int:
 
 
 def _generator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:
-    from ...methods.synthcp.spade import Generator
+    from ...methods.synthcp.cgan.spade import Generator
 
     norm: Any = "none" if "head_0.conv_0.weight" in state else "spectral"
     upsampling: Any = "most" if "up_4.conv_0.bias" in state else "normal"
@@ -35,13 +35,14 @@ def _generator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:
 
 
 def _discriminator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:
-    from ...methods.synthcp.spade import Discriminator
+    from ...methods.synthcp.cgan.discriminator import Discriminator
 
     return Discriminator(classes)
 
 
 def _comparison(synthesized: bool, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
-    from ...methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
+    from ...methods.synthcp.comparison.comparison_config import ComparisonConfig
+    from ...methods.synthcp.comparison.network import ComparisonNetwork
 
     return ComparisonNetwork(classes, ComparisonConfig(pretrained=False), synthesized)
 

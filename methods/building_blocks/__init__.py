@@ -1,1 +1,1 @@
-"""What several methods share; no file here is a method."""
+"""Parts that several methods share. No file in this folder is a method."""

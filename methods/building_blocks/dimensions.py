@@ -1,4 +1,7 @@
-"""Layers of two and of three dimensions by their number, for networks that have it as a parameter."""
+"""Layers, convolutions and resizing that work alike in two and in three dimensions.
+
+Each table maps the number of spatial axes (2 or 3) to the layer or function of that dimension.
+"""
 
 from __future__ import annotations
 
@@ -22,28 +25,23 @@ CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 def spatial(maps: Tensor) -> Size:
-    """The lengths of the spatial axes of (B, C, *spatial)."""
+    """The lengths of the spatial axes of maps (B, C, *spatial)."""
     return tuple(int(length) for length in maps.shape[2:])
 
 
 def enlarged(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """(B, C, *spatial) to (B, C, *size), linearly along each axis."""
+    """Interpolate maps (B, C, *spatial) linearly along each axis, to (B, C, *size)."""
     return F.interpolate(maps, tuple(size), mode=LINEAR[maps.ndim - 2], align_corners=False)
 
 
 def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """(C, *spatial) to (C, *size): by area where it shrinks along every axis, else linearly."""
-    have, wanted = tuple(maps.shape[1:]), tuple(size)
-    if have == wanted:
+    """Resize maps (C, *spatial) to (C, *size).
+
+    The mean over the area of each new pixel is taken if no axis grows, linear interpolation otherwise.
+    """
+    old_size, new_size = tuple(maps.shape[1:]), tuple(size)
+    if old_size == new_size:
         return maps
-    if all(old >= new for old, new in zip(have, wanted, strict=True)):
-        return F.interpolate(maps[None], wanted, mode="area")[0]
-    return enlarged(maps[None], wanted)[0]
-
-
-def nearest(labels: Tensor, size: Sequence[int]) -> Tensor:
-    """Label maps (*spatial) of whole numbers to (*size), each the label at its own place's."""
-    if tuple(labels.shape) == tuple(size):
-        return labels
-    small = F.interpolate(labels[None, None].float(), tuple(size), mode="nearest")
-    return small[0, 0].to(labels.dtype)
+    if all(old >= new for old, new in zip(old_size, new_size, strict=True)):
+        return F.interpolate(maps[None], new_size, mode="area")[0]
+    return enlarged(maps[None], new_size)[0]

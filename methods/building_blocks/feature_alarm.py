@@ -1,4 +1,4 @@
-"""Alarms that know how a segmenter's features look on training pixels."""
+"""The base class of methods that learn how a segmenter's features look on training pixels."""
 
 from __future__ import annotations
 
@@ -33,18 +33,19 @@ from ...benchmark.interfaces import (
 )
 from ...benchmark.interfaces.errors import BenchError
 from .dimensions import enlarged
-from .label_maps import resized
+from .label_maps import resized_by_centres
 
 FILE = "features.safetensors"
 CHUNK = 1024
-"""Pixels that are scored at a time: features of a large image would not fit twice."""
+"""Feature vectors that are scored at a time: the features of a large image would not fit in memory twice."""
 
 
 class FeatureConfig(Config):
-    """Hyper-parameters.
+    """Hyper-parameters of a method that reads one feature map.
 
     Attributes:
-        layer, scales: the features, see `Features`.
+        layer: the layer that gives the features, see `Features`.
+        scales: the scales that the features are averaged over, see `Features`.
     """
 
     layer: str = "decoder"
@@ -52,7 +53,10 @@ class FeatureConfig(Config):
 
 
 class FeatureAlarm(Method):
-    """An alarm that scores each vector of a feature map; a subclass says what it learns, and the score."""
+    """The score of a pixel is the distance of its feature vector from those of training pixels.
+
+    A subclass says what is learned (`learn`) and how the distance is measured (`distances`).
+    """
 
     Config = FeatureConfig
     config: FeatureConfig
@@ -63,28 +67,28 @@ class FeatureAlarm(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The features that Eq. 9 compares, so that one run computes them once."""
+        """The scales of SynthCP's Eq. 9, so that a run of both methods computes the features once."""
         return {"scales": published_scales(preset, dataset)}
 
     @property
     def features(self) -> Features:
-        """Which features."""
+        """The feature map that the method reads."""
         return Features(self.config.layer, self.config.scales)
 
     def needs(self) -> Needs:
-        """The features."""
+        """The feature map."""
         return Needs(features=frozenset({self.features}))
 
     def fit_on(self) -> FitOn:
-        """The final segmenter's: two folds' feature spaces do not compare."""
+        """Features of the final segmenter: the feature spaces of two fold segmenters cannot be compared."""
         return FitOn.in_fold(self.needs())
 
     def fit_key(self) -> dict[str, Any]:
-        """Every task learns the same."""
+        """The hyper-parameters without the task: every task learns the same."""
         return self.config.model_dump(mode="json")
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Learn from the features of training pixels, an image at a time.
+        """Learn from the features of training pixels, one image at a time.
 
         Raises:
             BenchError: no training pixel has a label.
@@ -93,26 +97,26 @@ class FeatureAlarm(Method):
 
     @abstractmethod
     def learn(self, pairs: Pairs, context: Context) -> dict[str, Tensor]:
-        """What `distances` reads."""
+        """The tensors that `distances` reads, by name."""
 
     @abstractmethod
     def distances(self, features: Tensor) -> Tensor:
-        """The score of some vectors, float32 (n, C) to (n,), higher = further from training."""
+        """The scores of feature vectors, float32 (n, C) to (n,), higher = further from training."""
 
     def save(self, folder: Path) -> None:
-        """What was learned."""
+        """Write the learned tensors."""
         save_file({key: value.cpu().contiguous() for key, value in self.learned.items()}, folder / FILE)
 
     def load(self, folder: Path, context: Context) -> None:
-        """Read what was learned."""
+        """Read the learned tensors."""
         self.learned = load_file(folder / FILE, context.device)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Score the features, and bring the map to the image's size."""
-        return [self._one(item) for item in batch]
+        """Score the feature vectors, and enlarge the map of scores to the size of the image."""
+        return [self._score_item(item) for item in batch]
 
-    def _one(self, item: Item) -> Scores:
-        """Both tasks of pixels, and a gate, read one map."""
+    def _score_item(self, item: Item) -> Scores:
+        # Both tasks of pixels, and SynthCP's gate, read the same map.
         key = (type(self), str(self.config))
         return Scores(pixel=item.memo.get(key, lambda: self._score_map(item)))
 
@@ -121,29 +125,32 @@ class FeatureAlarm(Method):
         features = item.prediction.features[self.features]
         vectors = features.flatten(1)
         starts = range(0, vectors.shape[1], CHUNK)
-        found = torch.cat([self.distances(vectors[:, start : start + CHUNK].T) for start in starts])
-        found = found.view(1, 1, *features.shape[1:])
-        scores: Float32 = enlarged(found, item.view.image.shape[1:])[0, 0].cpu().numpy()
+        distances = torch.cat([self.distances(vectors[:, start : start + CHUNK].T) for start in starts])
+        small = distances.view(1, 1, *features.shape[1:])
+        scores: Float32 = enlarged(small, item.view.image.shape[1:])[0, 0].cpu().numpy()
         return scores
 
 
 def published_scales(preset: Preset, dataset: DatasetInfo) -> tuple[int, ...]:
-    """The scales that published features are averaged over; below `full`, the image as it is."""
+    """The scales over which the published experiment averages features; below `full`, the image as it is."""
     return dataset.test_scales if preset is Preset.FULL else ()
 
 
 def training_features(
-    pairs: Pairs, wanted: Features, count: int, balanced: bool, title: str, context: Context
+    pairs: Pairs, name: Features, most: int, balanced: bool, title: str, context: Context
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features and labels of some labelled pixels of every image, one image at a time.
+    """Draw labelled pixels of every training image, one image at a time.
 
     Args:
-        count: the most pixels an image.
-        balanced: see `drawn`.
-        title: of the progress bar.
+        pairs: training samples, with predictions that hold the feature map.
+        name: the feature map.
+        most: the most pixels per image.
+        balanced: see `drawn_pixels`.
+        title: of the progress bar and of the error.
+        context: the run.
 
     Yields:
-        float32 (n, C) and int64 (n,), on the run's device.
+        Features float32 (n, C) and labels int64 (n,) of one image, on the run's device.
 
     Raises:
         BenchError: no pixel of any image has a label.
@@ -152,32 +159,38 @@ def training_features(
     for index in context.track(range(len(pairs)), title, len(pairs)):
         pair = pairs[index]
         assert pair.prediction is not None
-        features = pair.prediction.features[wanted]
+        features = pair.prediction.features[name]
         truth = torch.from_numpy(pair.sample.truth.scored)[None]
-        labels = resized(truth, tuple(features.shape[1:]))[0].flatten()
+        labels = resized_by_centres(truth, features.shape[1:])[0].flatten()
         generator = np.random.default_rng((context.seed, 9, index))
-        rows = torch.from_numpy(drawn(labels.numpy(), count, balanced, generator))
+        rows = torch.from_numpy(drawn_pixels(labels.numpy(), most, balanced, generator))
         if len(rows):
             empty = False
             yield features.flatten(1)[:, rows.to(features.device)].T, labels[rows].to(features.device)
     if empty:
-        raise BenchError(f"{title}: no training pixel has a label")
+        raise BenchError(f"{title}: no training pixel has a label. Use a training split with labels")
 
 
-def drawn(
-    labels: Labels, count: int, balanced: bool, generator: np.random.Generator
+def drawn_pixels(
+    labels: Labels, most: int, balanced: bool, generator: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Numbers of some labelled pixels, ascending, drawn without replacement.
+    """Draw labelled pixels without replacement.
 
     Args:
         labels: int64 (N,).
-        count: how many, where there are so many.
-        balanced: every class of the image has the same chance at each draw; otherwise every pixel.
+        most: the number of pixels to draw; all labelled pixels if there are fewer.
+        balanced: whether every class of the image has the same chance at each draw. Otherwise every pixel
+            has.
+        generator: the source of the draw.
+
+    Returns:
+        int64 (n,), the positions of the drawn pixels, ascending.
     """
-    known = np.flatnonzero(labels != VOID)
-    # Clocks that ring at exponential times: the first to ring are a weighted draw without replacement.
-    clocks = generator.exponential(size=len(known))
+    labelled = np.flatnonzero(labels != VOID)
+    # A weighted draw without replacement: each pixel has a clock that rings at an exponential time, and the
+    # first clocks to ring are drawn.
+    clocks = generator.exponential(size=len(labelled))
     if balanced:
-        clocks *= np.bincount(labels[known], minlength=1)[labels[known]]
-    first = np.argsort(clocks, kind="stable")[:count]
-    return np.sort(known[first])
+        clocks *= np.bincount(labels[labelled], minlength=1)[labels[labelled]]
+    first = np.argsort(clocks, kind="stable")[:most]
+    return np.sort(labelled[first])

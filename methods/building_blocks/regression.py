@@ -1,4 +1,4 @@
-"""Linear maps from a few numbers an image to its quality, for predictors that learn nothing more."""
+"""Linear regression of the quality of each class from a few numbers per image."""
 
 from __future__ import annotations
 
@@ -20,44 +20,55 @@ from ...benchmark.metrics import per_class_quality
 Array = npt.NDArray[np.float64]
 
 RIDGE = 1.0
-"""Penalty on the squared weights of standardised features, in the unit of one image's loss."""
+"""Penalty on the squared weights of standardised features, in units of the loss of one image."""
 FILE = "regression.safetensors"
 
 
 @dataclass(frozen=True)
 class Linear:
-    """quality = weights · features + bias. `weights` (L, K), `bias` (L,)."""
+    """A linear map from features to qualities: quality = weights · features + bias.
+
+    Attributes:
+        weights: float64 (L, K).
+        bias: float64 (L,).
+    """
 
     weights: Array
     bias: Array
 
     def __call__(self, features: Array) -> Array:
-        """(..., K) to (..., L); finite where the features are, not clamped."""
-        found: Array = features @ self.weights.T + self.bias
-        return found
+        """The qualities (..., L) of features (..., K). Finite where the features are, not clamped."""
+        quality: Array = features @ self.weights.T + self.bias
+        return quality
 
     def save(self, folder: Path) -> None:
-        """Write it below `folder`."""
+        """Write the map below `folder`."""
         save_file({name: torch.from_numpy(value) for name, value in vars(self).items()}, folder / FILE)
 
     @classmethod
     def load(cls, folder: Path) -> Linear:
-        """Read what `save` wrote."""
+        """Read the map that `save` wrote."""
         return cls(**{name: value.numpy() for name, value in load_file(folder / FILE).items()})
 
 
-def observed(
+def features_and_quality(
     pairs: Pairs,
     features_of: Callable[[Prediction], Array],
     absent: Literal["official", "paper"],
     title: str,
     context: Context,
 ) -> tuple[Array, Array]:
-    """What there is to regress from and to: features (N, K) of every pair's prediction, its quality (N, L).
+    """Features of the prediction of every training image, and the true quality of its classes.
 
     Args:
-        absent: which classes have a quality, see `per_class_quality`; the others are NaN.
+        pairs: N training samples with predictions.
+        features_of: gives the features of one prediction, float64 (K,).
+        absent: the classes that have a quality, see `per_class_quality`; that of the others is NaN.
         title: of the progress bar.
+        context: the run.
+
+    Returns:
+        Features float64 (N, K) and qualities float64 (N, L).
     """
     features, quality = [], []
     for index in context.track(range(len(pairs)), title, len(pairs)):
@@ -71,17 +82,18 @@ def observed(
 
 
 def fit_linear(features: Array, quality: Array, own: bool = False, background: bool = False) -> Linear:
-    """The map with the least smooth L1 loss (quadratic up to an error of 1), summed over images.
+    """The linear map with the least smooth L1 loss (quadratic up to an error of 1), summed over images.
 
-    A small ridge makes it unique. A class that counts in no image gets the mean quality of the others, and 0
-    where there are none.
+    A small ridge makes the map unique. A class that counts in no image gets the mean quality of the others,
+    or 0 if no class counts.
 
     Args:
-        features: (N, K), finite.
-        quality: (N, L), NaN where a class does not count.
-        own: each class is predicted from the feature of its own number alone (K = L).
-        background: whether the first class is no structure, as in volumes. It has no part in that mean:
-            nearly all of it is right, whatever becomes of the structures.
+        features: float64 (N, K), finite.
+        quality: float64 (N, L), NaN where a class does not count.
+        own: whether each class is predicted from the feature of its own number alone (K = L).
+        background: whether the first class is no structure, as in volumes. The mean quality of the others
+            then leaves the background out, since nearly all of it is right whatever becomes of the
+            structures.
 
     Raises:
         BenchError: no class counts in any image.
@@ -93,31 +105,31 @@ def fit_linear(features: Array, quality: Array, own: bool = False, background: b
     scale = np.where(scale > 0, scale, 1.0)
     standardised = (features - mean) / scale
     weights = np.zeros((quality.shape[1], features.shape[1]))
-    others = counted & (np.arange(quality.shape[1]) >= int(background))
-    bias = np.full(quality.shape[1], quality[others].mean() if others.any() else 0.0)
+    structures = counted & (np.arange(quality.shape[1]) >= int(background))
+    bias = np.full(quality.shape[1], quality[structures].mean() if structures.any() else 0.0)
     for number in range(quality.shape[1]):
         rows = counted[:, number]
-        used = [number] if own else list(range(features.shape[1]))
+        columns = [number] if own else list(range(features.shape[1]))
         if rows.any():
-            found = _smooth_l1(standardised[rows][:, used], quality[rows, number])
-            weights[number, used], bias[number] = found[:-1], found[-1]
+            solution = _fit_one_class(standardised[rows][:, columns], quality[rows, number])
+            weights[number, columns], bias[number] = solution[:-1], solution[-1]
     weights /= scale
     return Linear(weights, bias - weights @ mean)
 
 
-def _smooth_l1(features: Array, target: Array) -> Array:
-    """Weights and, last, bias."""
+def _fit_one_class(features: Array, target: Array) -> Array:
+    """The weights of standardised features (N, K) and, last, the bias: float64 (K + 1,)."""
     count, width = features.shape
     design = np.hstack([features, np.ones((count, 1))])
     start = np.append(np.zeros(width), target.mean())
     penalty = np.sqrt(RIDGE) * np.eye(width, width + 1)
-    # scipy's Huber loss is smooth L1, but it would apply to the ridge too: that is minimised by weights far
-    # below 1, where both are quadratic.
-    found = least_squares(
+    # scipy's Huber loss is smooth L1. It applies to the ridge too, which changes nothing: the optimal weights
+    # are far below 1, where smooth L1 is quadratic.
+    optimum = least_squares(
         lambda parameters: np.append(design @ parameters - target, penalty @ parameters),
         start,
         jac=lambda parameters: np.vstack([design, penalty]),
         loss="huber",
     )
-    solution: Array = found.x
+    solution: Array = optimum.x
     return solution

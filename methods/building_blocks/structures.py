@@ -1,4 +1,7 @@
-"""Alarms of one map: it scores pixels, and its mean over a predicted structure the structure's quality."""
+"""Scores of pixels as a quality of classes: the mean over the predicted structure, and a regression from it.
+
+The structure of a class is the set of pixels (voxels) of that predicted class.
+"""
 
 from __future__ import annotations
 
@@ -25,47 +28,55 @@ from ...benchmark.interfaces import (
     Scores,
     Task,
 )
-from .regression import Array, Linear, fit_linear, observed
+from .regression import Array, Linear, features_and_quality, fit_linear
 
 Aggregator = Literal["structure", "image"]
-"""Over what a map is averaged: the voxels of each predicted class, or all, one number for every class."""
+"""The pixels over which a map is averaged for a class: those of the predicted class, or the whole image."""
 
 
 def aggregated(values: Tensor, labels: Tensor, classes: int, aggregator: Aggregator) -> Array:
-    """One number a class of a map.
+    """The mean of a map for each predicted class.
 
     Args:
         values: float32 (*spatial).
         labels: int64 (*spatial), the prediction.
+        classes: number of classes L.
+        aggregator: "structure" for the mean over the pixels of the class; "image" for the mean over all
+            pixels, the same for every predicted class.
 
     Returns:
-        float64 (classes,), NaN for a class that is not predicted.
+        float64 (L,), NaN for a class that is not predicted.
     """
-    where, flat = labels.flatten(), values.flatten().double()
-    count = torch.bincount(where, minlength=classes)
-    total = torch.bincount(where, weights=flat, minlength=classes)
+    flat_labels, flat = labels.flatten(), values.flatten().double()
+    count = torch.bincount(flat_labels, minlength=classes)
+    total = torch.bincount(flat_labels, weights=flat, minlength=classes)
     mean = total / count if aggregator == "structure" else flat.mean().where(count > 0, torch.nan)
-    found: Array = mean.cpu().numpy()
-    return found
+    means: Array = mean.cpu().numpy()
+    return means
 
 
 def mean_confidence(confidence: Tensor, labels: Tensor, classes: int, aggregator: Aggregator) -> Array:
-    """A quality without training: of each class the mean confidence that its voxels (pixels) are right.
+    """A quality without training: the mean confidence for each predicted class.
 
-    Args: as `aggregated`.
+    Args:
+        confidence: float32 (*spatial) in [0, 1].
+        labels: int64 (*spatial), the prediction.
+        classes: number of classes L.
+        aggregator: as in `aggregated`.
 
     Returns:
-        float64 (classes,) in [0, 1]; 0 for a class that is not predicted, as it is wherever the label has it.
+        float64 (L,) in [0, 1]. A class that is not predicted gets 0, which is its true quality wherever the
+        ground truth has the class.
     """
     return np.nan_to_num(aggregated(confidence, labels, classes, aggregator), nan=0.0)
 
 
 class StructureConfig(Config):
-    """Hyper-parameters.
+    """Hyper-parameters of `StructureRegression`.
 
     Attributes:
-        aggregator: over what the map is averaged for the quality of a class.
-        absent: which classes have a quality to learn, see `per_class_quality`.
+        aggregator: the pixels over which the map is averaged for the quality of a class.
+        absent: the classes that have a quality to learn, see `per_class_quality`.
     """
 
     aggregator: Aggregator = "structure"
@@ -73,10 +84,11 @@ class StructureConfig(Config):
 
 
 class StructureRegression(Method):
-    """Score a pixel by a map; a class by a line from the map's mean over its pixels to its quality.
+    """The score of a pixel is the value of a map; the quality of a class is regressed from the map's mean.
 
-    A class that is not predicted has no such number; its quality is 0 wherever it counts, and needs no line.
-    Nothing is learned for tasks of pixels.
+    A subclass gives the map. The regression is one line per class, from the mean of the map over the class to
+    the quality of the class. A class that is not predicted has no mean; its quality is 0 wherever it counts,
+    and needs no line. Tasks of pixels learn nothing.
     """
 
     Config = StructureConfig
@@ -85,30 +97,39 @@ class StructureRegression(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The protocol says which classes have a quality to learn."""
+        """The classes that have a quality to learn, by protocol."""
         return {"absent": protocol.value}
 
     @abstractmethod
     def map(self, prediction: Prediction) -> Tensor:
-        """float32 (*spatial), higher = more likely wrong."""
+        """The map, float32 (*spatial), higher = more likely wrong."""
 
-    def numbers(self, prediction: Prediction, context: Context) -> Array:
-        """The numbers of an image's classes, float64 (L,), NaN where one is not predicted."""
+    def class_numbers(self, prediction: Prediction, context: Context) -> Array:
+        """The number of each class that its quality is regressed from, float64 (L,).
+
+        By default the mean of the map. NaN for a class that is not predicted.
+        """
         classes = len(context.info.classes)
         return aggregated(self.map(prediction), prediction.labels, classes, self.config.aggregator)
 
-    def observed(self, pairs: Pairs, context: Context) -> tuple[Array, Array]:
-        """The numbers of the classes of all training images, and their quality, float64 (N, L) both."""
+    def training_numbers(self, pairs: Pairs, context: Context) -> tuple[Array, Array]:
+        """The numbers of the classes of all N training images, and their qualities, float64 (N, L) each."""
         title = f"{type(self).__name__.lower()}: maps of training images"
-        return observed(pairs, lambda found: self.numbers(found, context), self.config.absent, title, context)
+        return features_and_quality(
+            pairs,
+            lambda prediction: self.class_numbers(prediction, context),
+            self.config.absent,
+            title,
+            context,
+        )
 
     def fit_on(self) -> FitOn | None:
-        """A predictor of failure needs real failures."""
+        """For qualities, out-of-fold predictions: failures are learned from failures as on new images."""
         return FitOn.out_of_fold(self.needs()) if self.task is Task.IMAGE_FAILURE else None
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Regress."""
-        numbers, quality = self.observed(pairs, context)
+        """Fit a line per class."""
+        numbers, quality = self.training_numbers(pairs, context)
         missing = np.isnan(numbers)
         counts = (~missing).sum(axis=0).clip(1)
         mean = np.where(missing, 0, numbers).sum(axis=0) / counts
@@ -118,7 +139,7 @@ class StructureRegression(Method):
         self._to_quality = fit_linear(numbers, quality, own=True, background=background)
 
     def save(self, folder: Path) -> None:
-        """The lines."""
+        """Write the lines."""
         self._to_quality.save(folder)
 
     def load(self, folder: Path, context: Context) -> None:
@@ -126,11 +147,12 @@ class StructureRegression(Method):
         self._to_quality = Linear.load(folder)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Give the map, or follow the lines."""
-        found = [item.prediction for item in batch]
+        """Give the map, or the quality on the line of each class."""
+        predictions = [item.prediction for item in batch]
         if self.task is Task.IMAGE_FAILURE:
-            return [Scores(quality=self._quality(self.numbers(prediction, context))) for prediction in found]
-        return [Scores(pixel=self.map(prediction).cpu().numpy()) for prediction in found]
+            numbers = [self.class_numbers(prediction, context) for prediction in predictions]
+            return [Scores(quality=self._quality(one)) for one in numbers]
+        return [Scores(pixel=self.map(prediction).cpu().numpy()) for prediction in predictions]
 
     def _quality(self, numbers: Array) -> Array:
         missing = np.isnan(numbers)

@@ -1,4 +1,4 @@
-"""A dense CRF on a softmax map, by pydensecrf2. Imports no torch: worker processes start with it."""
+"""A dense CRF on a softmax map, by pydensecrf2. Imports no torch: worker processes start with this file."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import numpy as np
 from ...benchmark.interfaces import Float32
 
 SMALLEST = 1e-5
-"""Probabilities below it count as it, for a finite -log."""
+"""Smaller probabilities count as this one, so that -log is finite."""
 
 
 def refined(
     probabilities: Float32, iterations: int, spatial: float, channel: float, compatibility: float
 ) -> Float32:
-    """Mean-field inference (Krähenbühl and Koltun, NeurIPS 2011) with the softmax itself as the image.
+    """Refine a softmax map by mean-field inference, with the map itself as the image.
 
-    Unary energy -log of the softmax; one bilateral kernel, symmetrically normalised, and the Potts model.
+    The CRF is that of Krähenbühl and Koltun, NeurIPS 2011: the unary energy is -log of the softmax, and the
+    pairwise energy one bilateral kernel, symmetrically normalised, with the Potts model.
 
     Args:
         probabilities: float32 (L, H, W).
-        iterations: of mean field.
-        spatial: deviation of the kernel in pixels.
-        channel: deviation of the kernel in probability.
+        iterations: number of mean-field iterations.
+        spatial: standard deviation of the kernel in pixels.
+        channel: standard deviation of the kernel in probability.
         compatibility: weight of the kernel.
 
     Returns:
@@ -35,5 +36,5 @@ def refined(
     crf.setUnaryEnergy(np.ascontiguousarray(unary_from_softmax(probabilities, clip=SMALLEST)))
     kernel = create_pairwise_bilateral((spatial, spatial), channel, probabilities, chdim=0)
     crf.addPairwiseEnergy(kernel, compat=compatibility)
-    found: Float32 = np.array(crf.inference(iterations), np.float32).reshape(probabilities.shape)
-    return found
+    marginals: Float32 = np.array(crf.inference(iterations), np.float32).reshape(probabilities.shape)
+    return marginals

@@ -1,4 +1,4 @@
-"""MSP after a dense CRF, a row of the paper's Table 3 (Hendrycks et al., arXiv:1911.11132)."""
+"""MSP after a dense CRF (Hendrycks et al., arXiv:1911.11132), a row of SynthCP's Table 3."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ from ...benchmark.interfaces import (
     Task,
 )
 from ...benchmark.interfaces.errors import BenchError
+from .blur_crf import NARROWEST, refined_by_blur
 from .dense_crf import refined
-from .mean_field import NARROWEST, blurred
 
 
 class MSPCRFConfig(Config):
-    """Hyper-parameters, see `refined`.
+    """Hyper-parameters.
 
     Attributes:
-        by: the package as published, on processor cores, or `blurred` on the device of the run.
+        iterations, spatial, channel, compatibility: of the CRF, see `refined`.
+        by: "pydensecrf" for the package, as published, on processor cores; "torch" for `refined_by_blur`, on
+            the device of the run.
     """
 
     iterations: int = Field(100, ge=1)
@@ -46,17 +48,17 @@ class MSPCRFConfig(Config):
     by: Literal["pydensecrf", "torch"] = "pydensecrf"
 
     @model_validator(mode="after")
-    def _is_blur(self) -> MSPCRFConfig:
+    def _kernel_is_a_blur(self) -> MSPCRFConfig:
         if self.by == "torch" and self.channel < NARROWEST:
             raise ValueError(
-                f"by=torch leaves channel out, which makes no difference from {NARROWEST:g} on; for "
-                f"{self.channel:g} use by=pydensecrf"
+                f"by=torch ignores channel, which is right only for channel >= {NARROWEST:g}: for "
+                f"channel={self.channel:g} use by=pydensecrf"
             )
         return self
 
 
 class MSPCRF(Method):
-    """Score a pixel by 1 - q, q the maximum probability after the CRF."""
+    """The score of a pixel is 1 - q, where q is the maximum probability after the CRF."""
 
     Config = MSPCRFConfig
     config: MSPCRFConfig
@@ -67,7 +69,7 @@ class MSPCRF(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """As published, but for tests."""
+        """Fewer iterations at `smoke`; otherwise the published number."""
         return {"iterations": 5} if preset is Preset.SMOKE else {}
 
     def needs(self) -> Needs:
@@ -75,9 +77,9 @@ class MSPCRF(Method):
         return Needs(probabilities=True)
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """The CRF is of images, and an extra that is built from source."""
+        """Skip volumes, for which the CRF is not made, and machines without pydensecrf2."""
         if dataset.ndim != 2:
-            return "msp-crf is published for images: its CRF (DenseCRF2D) and its kernel are of two axes"
+            return "msp-crf is published for images: its CRF (DenseCRF2D) and its kernel have two axes"
         if self.config.by == "pydensecrf" and importlib.util.find_spec("pydensecrf") is None:
             return (
                 "msp-crf needs pydensecrf2, which is not installed: pip install 'segalarm[crf]' (it is built "
@@ -86,26 +88,32 @@ class MSPCRF(Method):
         return None
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Refine the images of a batch: at once, a process each, or one after another on the device.
+        """Refine the softmax of the images: in parallel processes, or one after another on the device.
 
         Raises:
             BenchError: a process was killed.
         """
+        return [Scores(pixel=one_minus_maximum(probabilities)) for probabilities in self._refined(batch)]
+
+    def _refined(self, batch: Sequence[Item]) -> list[Float32]:
+        # The memo lets both tasks of pixels read the same maps.
         key = ("msp-crf", str(self.config))
         if self.config.by == "torch":
-            return [Scores(pixel=doubt(item.memo.get(key, partial(self._blurred, item)))) for item in batch]
+            return [item.memo.get(key, partial(self._refine_by_blur, item)) for item in batch]
         if self._pool is None:
-            # Fresh processes: one that is forked from a program with torch's threads may hang.
+            # Fresh processes: a process that is forked from a program with torch's threads may hang.
             start = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(os.cpu_count(), mp_context=start)
         try:
-            # All at once; both tasks read one map.
-            begun = [item.memo.get((*key, "begun"), partial(self._begin, item, self._pool)) for item in batch]
-            found = [item.memo.get(key, one.result) for item, one in zip(batch, begun, strict=True)]
-            return [Scores(pixel=doubt(probabilities)) for probabilities in found]
+            # All images are begun before the first result is waited for.
+            futures = [
+                item.memo.get((*key, "begun"), partial(self._begin, item, self._pool)) for item in batch
+            ]
+            return [item.memo.get(key, future.result) for item, future in zip(batch, futures, strict=True)]
         except BrokenProcessPool as error:
             raise BenchError(
-                "msp-crf: a process of the CRF was killed, probably for want of memory: use smaller images"
+                "msp-crf: a process of the CRF was killed, probably for lack of memory. Use smaller images, "
+                "or --set msp-crf.by=torch"
             ) from error
 
     def _begin(self, item: Item, pool: ProcessPoolExecutor) -> Future[Float32]:
@@ -113,20 +121,20 @@ class MSPCRF(Method):
         options = self.config.model_dump(exclude={"by"})
         return pool.submit(refined, item.prediction.probabilities.cpu().numpy(), **options)
 
-    def _blurred(self, item: Item) -> Float32:
+    def _refine_by_blur(self, item: Item) -> Float32:
         assert item.prediction.probabilities is not None
         config = self.config
-        found = blurred(
+        marginals = refined_by_blur(
             item.prediction.probabilities, config.iterations, config.spatial, config.compatibility
         )
-        values: Float32 = found.cpu().numpy()
+        values: Float32 = marginals.cpu().numpy()
         return values
 
 
-def doubt(probabilities: Float32) -> Float32:
-    """1 - the maximum over classes, as the sum of the others: after the CRF most maxima round to 1.
+def one_minus_maximum(probabilities: Float32) -> Float32:
+    """1 - q, where q is the maximum over classes, float32 (L, H, W) to (H, W).
 
-    float32 (L, H, W) to (H, W).
+    It is computed as the sum of the other probabilities, since q rounds to 1 at most pixels after the CRF.
     """
-    found: Float32 = np.sort(probabilities, axis=0)[:-1].sum(axis=0)
-    return found
+    rest: Float32 = np.sort(probabilities, axis=0)[:-1].sum(axis=0)
+    return rest

@@ -1,1 +1,1 @@
-"""SynthCP (Xia et al., ECCV 2020): alarms from the image that is synthesized from the prediction."""
+"""SynthCP (Xia et al., ECCV 2020): synthesize an image from the prediction, then compare."""

@@ -1,4 +1,7 @@
-"""Which alarm speaks in place of Eq. 9 where the segmenter is sure (Section 3.3); MSP as published."""
+"""The alarm that scores a pixel in place of Eq. 9 where the segmenter is sure (Section 3.3).
+
+The published alarm is MSP. The others are not published.
+"""
 
 from __future__ import annotations
 
@@ -34,44 +37,57 @@ CLASSES: Mapping[str, tuple[str, str]] = {
     "mahalanobis": ("..mahalanobis", "Mahalanobis"),
     "knn": ("..knn", "KNN"),
 }
-"""The module and the class of every alarm but "msp".
+"""Name of an alarm -> its module and class, for all alarms but "msp".
 
-They are imported by name when chosen, so that SynthCP's results depend on the code of the chosen alarm alone.
+The class is imported when the alarm is chosen, so that results depend on the code of the chosen alarm alone.
 """
 
 
 def make_alarm(name: Alarm, options: Mapping[str, Any], features: Features) -> Method | None:
-    """The alarm of a name; None for "msp", which is the prediction's own confidence.
+    """Make an alarm by name.
 
     Args:
-        options: of its hyper-parameters; the others have the values of its class.
-        features: those of Eq. 9, which an alarm on features takes too.
+        name: name of the alarm.
+        options: values of some hyper-parameters of the alarm. The others have the defaults of the class.
+        features: the features of Eq. 9, which an alarm on features reads too unless `options` names others.
+
+    Returns:
+        The alarm; None for "msp", which is the confidence of the prediction.
 
     Raises:
         ValueError: an option is unknown or out of range.
     """
     if name == "msp":
         if options:
-            raise ValueError("msp has no hyper-parameters")
+            raise ValueError(
+                "msp has no hyper-parameters: leave gate_options out, or choose another gate_with"
+            )
         return None
     module, class_name = CLASSES[name]
     alarm: type[Method] = getattr(importlib.import_module(module, __package__), class_name)
-    own = {key: value for key, value in vars(features).items() if key in alarm.Config.model_fields}
+    feature_options = {
+        key: value for key, value in vars(features).items() if key in alarm.Config.model_fields
+    }
     try:
-        return alarm(alarm.Config(**(own | dict(options))), Task.ANOMALY)
+        return alarm(alarm.Config(**(feature_options | dict(options))), Task.ANOMALY)
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"{name}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def squeezed(score: Tensor, limit: float) -> Tensor:
-    """Any alarm's score, brought monotonically into (0, limit): limit · (1 + z / (1 + |z|)) / 2.
+    """Bring the scores of any alarm into (0, limit), in the same order: limit · (1 + z / (1 + |z|)) / 2.
 
-    z = sign(s) · log(1 + |s|) keeps large scores apart, squared distances in thousands of channels, say, that
-    z = s would tie in float32.
+    z = sign(s) · log(1 + |s|) of the score s. With z = s, large scores would be tied in float32, such as
+    squared distances in thousands of channels.
 
-    Above the threshold t, 1 - p lies in (0, 1 - t): a pixel that the segmenter is sure of stays below nearly
-    all that Eq. 9 judges, and the alarm orders those pixels among themselves.
+    With limit = 1 - t the result replaces 1 - p, which lies in (0, 1 - t) above the threshold t: a pixel that
+    the segmenter is sure of scores below nearly all pixels that Eq. 9 scores, and the alarm orders the sure
+    pixels.
+
+    Args:
+        score: the scores s, of any shape.
+        limit: upper limit of the result.
     """
     z = score.sign() * score.abs().log1p()
     return limit * (1 + z / (1 + z.abs())) / 2

@@ -1,28 +1,22 @@
-"""SynthCP: synthesize an image from the predicted segmentation, then compare it with the real one.
+"""SynthCP: synthesize an image from the predicted segmentation, then compare it with the real image.
 
-Xia, Zhang, Liu, Shen and Yuille, "Synthesize then compare", ECCV 2020. Anomalies by Eq. 9, failures by the
-comparison network of Eq. 5 to 8.
+Xia, Zhang, Liu, Shen and Yuille, "Synthesize then compare", ECCV 2020. Anomalies are scored by the distance
+of features (Eq. 9), failures by a comparison network (Eq. 5 to 8).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
 from ...benchmark.interfaces import (
-    Config,
     Context,
     DatasetInfo,
-    Features,
     FitOn,
     Item,
     Method,
@@ -35,62 +29,30 @@ from ...benchmark.interfaces import (
     Task,
 )
 from ..building_blocks.feature_alarm import published_scales
-from . import comparison, synthesis
-from .anomaly import cosine_distance, enlarged, gated, product, reduced
-from .comparison import ComparisonConfig, ComparisonNetwork, Head, Images
-from .gate import Alarm, make_alarm, squeezed
-from .synthesis import SynthesisConfig, Synthesizer, cgan
-
-THRESHOLDS = (0.8, 0.9, 0.99, 0.999, 1.0)
-"""The values of t in Table 4."""
-
-
-class SynthCPConfig(Config):
-    """Hyper-parameters.
-
-    Attributes:
-        cgan: of the synthesis.
-        layer, scales: the features of Eq. 9, see `Features`.
-        t: threshold of the post-processing with MSP (Section 3.3; Table 4).
-        fusion: how MSP joins Eq. 9: "gate" as published, with `t`, or "product" (`anomaly.product`).
-        gate_with: the alarm that the gate lets speak where p > t, see `gate.squeezed`; "msp" as published.
-        gate_options: hyper-parameters of that alarm.
-        reduce: compare x̂ with an image that holds no more detail than x̂ (`anomaly.reduced`). Not published;
-            costs one more segmentation of an image.
-        head: what the comparison network is trained for: "joint", or "image" or "pixel" alone.
-        comparison: of the comparison network.
-    """
-
-    cgan: SynthesisConfig = SynthesisConfig()
-    layer: str = "decoder"
-    scales: tuple[int, ...] = ()
-    t: float = Field(0.999, ge=0, le=1)
-    fusion: Literal["gate", "product"] = "gate"
-    gate_with: Alarm = "msp"
-    gate_options: dict[str, Any] = Field(default_factory=dict)
-    reduce: bool = False
-    head: Head = "joint"
-    comparison: ComparisonConfig = ComparisonConfig()
-
-    @model_validator(mode="after")
-    def _has_a_gate(self) -> SynthCPConfig:
-        if self.gate_with != "msp" and self.fusion != "gate":
-            raise ValueError(f"gate_with={self.gate_with} is for fusion=gate, not fusion={self.fusion}")
-        self.alarm()
-        return self
-
-    @property
-    def features(self) -> Features:
-        """Those of Eq. 9."""
-        return Features(self.layer, self.scales)
-
-    def alarm(self) -> Method | None:
-        """The alarm behind the gate; None for MSP."""
-        return make_alarm(self.gate_with, self.gate_options, self.features)
+from .cgan.synthesis_config import cgan_defaults
+from .cgan.synthesizer import Synthesizer, cgan
+from .comparison.comparison_config import (
+    comparison_defaults,
+    comparison_fit_on,
+    options_chosen_on_test,
+    unsupported_head,
+)
+from .comparison.comparison_training import SynthesizedImages, write_network
+from .comparison.network import ComparisonNetwork, load_network, network_from_weights, save_network
+from .comparison.scoring import compare, to_scores
+from .feature_distance import cosine_distance, enlarged_nearest, gated, product, reduced
+from .gate import squeezed
+from .synthcp_config import SynthCPConfig
+from .synthesized_images import StoredImages, shown, synthesized_of, write_all
 
 
 class SynthCP(Method):
-    """One method for all three tasks; the cGAN is shared by all of them."""
+    """The score is the difference of the image from one that a cGAN synthesizes from its segmentation.
+
+    For anomalies, the score of a pixel is the distance d of features (Eq. 9) where p <= t, and 1 - p
+    elsewhere. For failures, a comparison network gives the confidence c of a pixel, whose score is -(c + p),
+    and the quality of each class (Eq. 5). All tasks share one cGAN.
+    """
 
     Config = SynthCPConfig
     config: SynthCPConfig
@@ -103,57 +65,45 @@ class SynthCP(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """The published schedules, or sizes for two cores."""
-        seen = comparison.defaults(preset, protocol, dataset)
-        scales = published_scales(preset, dataset)
-        return {"cgan": synthesis.defaults(preset, protocol, dataset), "scales": scales, "comparison": seen}
+        """The published schedules at `full`, smaller networks and shorter schedules below."""
+        return {
+            "cgan": cgan_defaults(preset, protocol, dataset),
+            "scales": published_scales(preset, dataset),
+            "comparison": comparison_defaults(preset, protocol, dataset),
+        }
 
     def options(self) -> Sequence[Option]:
-        """The thresholds of Table 4 and what was added to Eq. 9; in failures, the two rows of Table 1."""
+        """For anomalies, threshold (Table 4) and additions to Eq. 9; for failures, the head (Table 1)."""
         config = self.config
         if self.task is not Task.ANOMALY:
             heads = ("joint", "image" if self.task is Task.IMAGE_FAILURE else "pixel")
-            return [Option("head", rows=heads), *comparison.options(config.comparison)]
-        published = config.fusion == "gate" and config.t == type(config).model_fields["t"].default
-        note = (
-            f"The threshold of {config.t} is the published one, which was chosen on the test set of "
-            "StreetHazards."
-        )
-        threshold = Option("t", THRESHOLDS, THRESHOLDS, chosen_on_test=note if published else None)
-        added = {
-            "fusion": config.fusion == "product",
-            "reduce": config.reduce,
-            "layer": config.layer != "decoder",
-        }
-        tried = (
-            "fusion=product, reduce and other layers than the decoder were tried on every sixth test image "
-            "of CamVid laid out as StreetHazards."
-        )
-        return [threshold, *(Option(name, chosen_on_test=tried) for name, used in added.items() if used)]
+            return [Option("head", rows=heads), *options_chosen_on_test(config.comparison)]
+        return config.anomaly_options()
 
     def parts(self) -> Sequence[Method]:
-        """The gate's alarm, if it is another than MSP."""
+        """The alarm at the gate, unless it is MSP."""
         return (self._alarm,) if self._alarm else ()
 
     def files(self) -> list[Path]:
-        """Eq. 9 has no comparison network, and needs none of the weights that one would start from."""
+        """The files of the cGAN and, for failures, of the comparison network. Eq. 9 has no such network."""
         return self.config.cgan.files() if self.task is Task.ANOMALY else super().files()
 
     def needs(self) -> Needs:
-        """Features of the real image for Eq. 9; probabilities for the comparison network."""
+        """For anomalies, the features of Eq. 9 and what the alarm at the gate needs; else the softmax."""
         if self.task is not Task.ANOMALY:
             return Needs(probabilities=True)
-        own = Needs() if self.config.reduce else Needs(features=frozenset({self.config.features}))
-        return own | self._alarm.needs() if self._alarm else own
+        # With `reduce`, the segmenter is run on the reduced image while scoring.
+        compared = Needs() if self.config.reduce else Needs(features=frozenset({self.config.features}))
+        return compared | self._alarm.needs() if self._alarm else compared
 
     def fit_on(self) -> FitOn | None:
-        """Eq. 9 needs a cGAN, which needs labels alone; predictors of failure need real failures."""
+        """For failures, out-of-fold predictions; for anomalies, labels or what the gate's alarm asks for."""
         if self.task is not Task.ANOMALY:
-            return comparison.fit_on(self.config.comparison)
+            return comparison_fit_on(self.config.comparison)
         return self._learner.fit_on() if self._learner else FitOn.labels()
 
     def fit_key(self) -> dict[str, Any]:
-        """The image and the pixel task share a joint network, and all thresholds of Table 4 one cGAN."""
+        """The hyper-parameters of training. Both failure tasks share a network, all thresholds a cGAN."""
         cgan_config = self.config.cgan.model_dump(mode="json")
         if self.task is Task.ANOMALY:
             learned = {"gate": self.config.gate_with, **self._learner.fit_key()} if self._learner else {}
@@ -162,68 +112,71 @@ class SynthCP(Method):
         return {"cgan": cgan_config, "comparison": network, "head": self.config.head}
 
     def skip(self, dataset: DatasetInfo) -> str | None:
-        """A head alone does one of the two failure tasks; Eq. 9 and its gate's alarm may have no meaning."""
+        """Skip anomalies in volumes, tasks that the head is not trained for, and what the alarm skips."""
         if self.task is Task.ANOMALY and dataset.ndim == 3:
-            return "Eq. 9 compares the features of photographs; nothing like it is published for volumes"
-        absent = self._alarm.skip(dataset) if self._alarm else None
-        return comparison.no_part(self.config.comparison, self.config.head, self.task) or absent
+            return "Eq. 9 compares the features of photographs, and is not published for volumes"
+        reason = unsupported_head(self.config.comparison, self.config.head, self.task)
+        return reason or (self._alarm.skip(dataset) if self._alarm else None)
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Train the cGAN where it is not there yet, and the comparison network or the gate's alarm."""
+        """Train the cGAN if it does not exist yet, and the comparison network or the alarm at the gate."""
         key, synthesizer = cgan(self.config.cgan, context)
         if self.task is Task.ANOMALY:
             if self._learner:
                 self._learner.fit(pairs, context)
             return
-        self._network = comparison.taken(self.config.comparison, True, context)
+        self._network = network_from_weights(self.config.comparison, True, context)
         if self._network is not None:
             return
         images = self.synthesized(pairs, key, synthesizer, context)
         config = self.config.comparison
-        # An artifact, since other methods build on this one.
-        made = context.artifact(
+        # An artifact, since other methods (SynthCP + VAE) use the same network.
+        folder = context.artifact(
             "comparison",
             config,
-            partial(comparison.write, config, self.config.head, pairs, images),
+            partial(write_network, config, self.config.head, pairs, images),
             seed=context.seed,
             inputs=[pairs.key, key, str(self.fit_key())],
         )
-        self._network = comparison.load(made, context.info, config, True, context.device)
+        self._network = load_network(folder, context.info, config, True, context.device)
 
-    def synthesized(self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context) -> Images:
-        """x̂ of every pair's prediction, uint8 (C, *size) each.
+    def synthesized(
+        self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context
+    ) -> SynthesizedImages:
+        """x̂ of the prediction of every training sample, uint8 (C, *size) each.
 
         Args:
-            key: stands for the synthesizer.
+            pairs: training samples with predictions.
+            key: the key of the cGAN, see `cgan`.
+            synthesizer: the cGAN.
+            context: the run.
         """
-        made = context.artifact(
+        folder = context.artifact(
             "synthesized",
             self.config.cgan,
-            partial(synthesize_all, pairs, synthesizer),
+            partial(write_all, pairs, synthesizer),
             seed=self.config.cgan.seed,
             inputs=[pairs.key, key],
         )
-        return Written(made, len(pairs))
+        return StoredImages(folder, len(pairs))
 
     def save(self, folder: Path) -> None:
-        """The comparison network or the gate's alarm; the cGAN is an artifact of its own."""
+        """Write the comparison network or what the alarm at the gate learned. The cGAN is an artifact."""
         if self._network is not None:
-            comparison.save(self._network, folder)
+            save_network(self._network, folder)
         if self._learner:
             self._learner.save(folder)
 
     def load(self, folder: Path, context: Context) -> None:
-        """Read the comparison network or the gate's alarm, and have the cGAN ready."""
+        """Load the cGAN, and read the comparison network or what the alarm at the gate learned."""
         cgan(self.config.cgan, context)
         if self._learner:
             self._learner.load(folder, context)
         if self.task is not Task.ANOMALY:
-            self._network = comparison.load(
-                folder, context.info, self.config.comparison, True, context.device
-            )
+            self._network = load_network(folder, context.info, self.config.comparison, True, context.device)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Eq. 9 with its gate, or the comparison network."""
+        """Score by Eq. 9 with its gate, or by the comparison network."""
         key, synthesizer = cgan(self.config.cgan, context)
         if self.task is Task.ANOMALY:
             return [self._anomaly(item, key, synthesizer, context) for item in batch]
@@ -235,20 +188,20 @@ class SynthCP(Method):
         def features_of(image: Tensor) -> Tensor:
             assert context.segmenter is not None
             needs = Needs(features=frozenset({self.config.features}))
-            found = context.segmenter.predict(image[None], [item.view.key], needs, context.seed)
-            return found[0].features[self.config.features]
+            (prediction,) = context.segmenter.predict(image[None], [item.view.key], needs, context.seed)
+            return prediction.features[self.config.features]
 
-        def compare() -> Tensor:
-            made = synthesized_of(item, key, synthesizer).float() / 255
-            synthesized = enlarged(made, size)
+        def feature_distance() -> Tensor:
+            small = synthesized_of(item, key, synthesizer).float() / 255
+            synthesized = enlarged_nearest(small, size)
             if self.config.reduce:
                 image = torch.from_numpy(item.view.image).to(synthesized)
-                real = features_of(reduced(image, (made.shape[1], made.shape[2])))
+                real = features_of(reduced(image, (small.shape[1], small.shape[2])))
             else:
                 real = item.prediction.features[self.config.features]
             return cosine_distance(real, features_of(synthesized), size)
 
-        distance = item.memo.get(("Eq. 9", key, self.config.features, self.config.reduce), compare)
+        distance = item.memo.get(("Eq. 9", key, self.config.features, self.config.reduce), feature_distance)
         confidence = item.prediction.confidence
         if self.config.fusion == "product":
             score = product(distance, confidence)
@@ -257,69 +210,25 @@ class SynthCP(Method):
         return Scores(pixel=score.float().cpu().numpy(), shown=shown(item, key, synthesizer))
 
     def _sure(self, item: Item, context: Context) -> Tensor | None:
-        """What the gate's alarm says, at the place of 1 - p; None for 1 - p itself."""
+        """The scores of the alarm at the gate, in the range of 1 - p; None for 1 - p itself."""
         alarm = self._alarm
         if alarm is None:
             return None
 
-        def ask() -> Tensor:
+        def alarm_scores() -> Tensor:
             pixel = alarm.score([item], context)[0].pixel
             assert pixel is not None
             return torch.from_numpy(pixel)
 
-        said = item.memo.get(("gate", self.config.gate_with, str(alarm.config)), ask)
-        return squeezed(said.to(item.prediction.confidence), 1 - self.config.t)
+        scores = item.memo.get(("gate", self.config.gate_with, str(alarm.config)), alarm_scores)
+        return squeezed(scores.to(item.prediction.confidence), 1 - self.config.t)
 
     def _failure(self, item: Item, key: str, synthesizer: Synthesizer, context: Context) -> Scores:
-        def compare() -> tuple[Tensor, Tensor]:
+        def run_network() -> tuple[Tensor, Tensor]:
             assert self._network is not None
             synthesized = synthesized_of(item, key, synthesizer)
-            return comparison.compare(
-                self._network, self.config.comparison, item, synthesized, context.device
-            )
+            return compare(self._network, self.config.comparison, item, synthesized, context.device)
 
-        # The joint network answers the image's and the pixels' question in one go.
-        found = item.memo.get(("Eq. 5", str(self.fit_key())), compare)
-        return comparison.to_scores(
-            self.task, self.config.comparison, found, item, shown(item, key, synthesizer)
-        )
-
-
-def synthesized_of(item: Item, key: str, synthesizer: Synthesizer) -> Tensor:
-    """x̂ of an image (Eq. 3), uint8 (C, *size), made once for all methods of the run."""
-    return item.memo.get(("Eq. 3", key), lambda: synthesizer(item.prediction.labels[None])[0])
-
-
-def shown(item: Item, key: str, synthesizer: Synthesizer) -> dict[str, npt.NDArray[np.uint8]]:
-    """x̂, for people: of an image of other than three channels the first."""
-    image = synthesized_of(item, key, synthesizer).cpu().numpy()
-    return {"synthesized": image if len(image) == 3 else image[:1].repeat(3, axis=0)}
-
-
-@dataclass(frozen=True)
-class Written(Sequence[npt.NDArray[np.uint8]]):
-    """A number of synthesized images, a file each, memory-mapped when indexed."""
-
-    folder: Path
-    number: int
-
-    def __len__(self) -> int:
-        return self.number
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[place] for place in range(self.number)[index]]
-        return np.load(self.file(range(self.number)[index]), mmap_mode="r")
-
-    def file(self, index: int) -> Path:
-        """Where an image is."""
-        return self.folder / f"{index:06d}.npy"
-
-
-def synthesize_all(pairs: Pairs, synthesizer: Synthesizer, folder: Path, context: Context) -> None:
-    """Write x̂ of every pair's prediction."""
-    written = Written(folder, len(pairs))
-    for index in context.track(range(len(pairs)), "synthesize", len(pairs)):
-        prediction = pairs[index].prediction
-        assert prediction is not None
-        np.save(written.file(index), synthesizer(prediction.labels[None])[0].cpu().numpy())
+        # The memo lets both failure tasks share one pass of the joint network.
+        compared = item.memo.get(("Eq. 5", str(self.fit_key())), run_network)
+        return to_scores(self.task, self.config.comparison, compared, item, shown(item, key, synthesizer))

@@ -1,4 +1,4 @@
-"""An oracle, for experiments alone: SynthCP that is trained with images of the true segmentation."""
+"""An oracle, for experiments alone: SynthCP trained on images synthesized from the true segmentation."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import torch
 from torch import Tensor
 
 from ...benchmark.interfaces import Context, Pairs, Truth
+from .cgan.synthesizer import Synthesizer
 from .method import SynthCP
-from .synthesis import Synthesizer
 
 
 class FromTruth(SynthCP):
-    """What a synthesis could tell at best: x̂ = G(y), where SynthCP has G(ŷ).
+    """SynthCP with x̂ = G(y), of the true segmentation y, in place of G(ŷ): the best possible synthesis.
 
-    It is registered nowhere: a method sees no labels when it scores. Who scores with it puts x̂ into the
-    item's memo.
+    The class is registered nowhere, since a method sees no labels when it scores. The caller of `score` must
+    put x̂ into the memo of each item.
     """
 
     def fit_key(self) -> dict[str, Any]:
-        """Another network than SynthCP's."""
+        """The key of SynthCP and a mark: the networks are others than those of SynthCP."""
         return {**super().fit_key(), "images": "truth"}
 
     def synthesized(
         self, pairs: Pairs, key: str, synthesizer: Synthesizer, context: Context
     ) -> npt.NDArray[np.uint8]:
-        """G(y) of every pair, uint8 (N, 3, h, w)."""
+        """G(y) of all training samples, uint8 (N, 3, h, w)."""
         numbers = context.track(range(len(pairs)), "synthesize from the truth", len(pairs))
-        made = [of_truth(pairs[number].sample.truth, synthesizer) for number in numbers]
-        return np.stack([image.cpu().numpy() for image in made])
+        images = [synthesized_from_truth(pairs[number].sample.truth, synthesizer) for number in numbers]
+        return np.stack([image.cpu().numpy() for image in images])
 
 
-def of_truth(truth: Truth, synthesizer: Synthesizer) -> Tensor:
-    """G(y), uint8 (3, h, w)."""
+def synthesized_from_truth(truth: Truth, synthesizer: Synthesizer) -> Tensor:
+    """G(y), uint8 (3, h, w), of a true segmentation y."""
     return synthesizer(torch.from_numpy(truth.scored)[None])[0]

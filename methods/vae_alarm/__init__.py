@@ -1,1 +1,1 @@
-"""VAE alarm (Liu et al., ICCV 2019): what a model of true shapes cannot rebuild is a bad segmentation."""
+"""VAE alarm (Liu et al., ICCV 2019): a model of true shapes rebuilds a bad segmentation badly."""

@@ -1,4 +1,4 @@
-"""VAE alarm (Liu et al., ICCV 2019): quality regressed from how well a VAE rebuilds a map."""
+"""VAE alarm (Liu et al., ICCV 2019) as a method; docs/methods/vae-alarm.md has the equations."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from ...benchmark.interfaces import (
     Protocol,
     Scores,
 )
-from ..building_blocks.regression import Linear, fit_linear, observed
-from . import vae
-from .vae import ShapeModel, VAEConfig, shape_model
+from ..building_blocks.regression import Linear, features_and_quality, fit_linear
+from .shape_model import ShapeModel, shape_model
+from .vae_config import VAEConfig, vae_defaults
 
 
 class VAEAlarmConfig(Config):
     """Hyper-parameters.
 
     Attributes:
-        vae: of the VAE.
-        feature: the number of each class that its quality is regressed from: the "overlap" of its map with
-            what is rebuilt, or the VAE's "loss" on it.
-        absent: which classes have a quality to learn, see `per_class_quality`.
+        vae: hyper-parameters of the VAE.
+        feature: the number s_l of each class that its quality is regressed from: "overlap" for the IoU of the
+            map of the class with the reconstruction, "loss" for the loss of the VAE on the class.
+        absent: the classes that have a quality to learn, see `per_class_quality`.
     """
 
     vae: VAEConfig = VAEConfig()
@@ -43,7 +43,7 @@ class VAEAlarmConfig(Config):
 
 
 class VAEAlarm(Method):
-    """The IoU or Dice of each class from how far its predicted map is from what the VAE makes of it."""
+    """The quality of a class is regressed from how well a VAE of true label maps rebuilds the prediction."""
 
     Config = VAEAlarmConfig
     config: VAEAlarmConfig
@@ -51,42 +51,42 @@ class VAEAlarm(Method):
 
     @classmethod
     def defaults(cls, preset: Preset, protocol: Protocol, dataset: DatasetInfo) -> dict[str, Any]:
-        """No size is published for street scenes; `full` takes the experiment's 256 x 512."""
+        """Sizes and lengths of a preset. No size is published for street scenes; `full` takes 256 x 512."""
         volumes = {"feature": "loss"} if dataset.ndim == 3 else {}
-        return {"vae": vae.defaults(preset, dataset), "absent": protocol.value, **volumes}
+        return {"vae": vae_defaults(preset, dataset), "absent": protocol.value, **volumes}
 
     def fit_on(self) -> FitOn:
-        """The VAE learns from labels, the regressor from failures."""
+        """Out-of-fold predictions, for the regression. The VAE learns from the labels of the run alone."""
         return FitOn.out_of_fold(self.needs())
 
     def fit(self, pairs: Pairs, context: Context) -> None:
-        """Train the VAE where it is not there yet, freeze it, and regress."""
+        """Train the VAE if it does not exist yet, then fit a line from s_l to the quality for each class."""
         shapes = shape_model(self.config.vae, context)
-        found = observed(
+        features, quality = features_and_quality(
             pairs,
             lambda prediction: self._features(prediction, shapes),
             self.config.absent,
             "vae-alarm: reconstructions",
             context,
         )
-        self._to_quality = fit_linear(*found, own=True, background=context.info.ndim == 3)
+        self._to_quality = fit_linear(features, quality, own=True, background=context.info.ndim == 3)
 
     def save(self, folder: Path) -> None:
-        """The regressors; the VAE is an artifact of its own."""
+        """Write the lines. The VAE is an artifact of its own."""
         self._to_quality.save(folder)
 
     def load(self, folder: Path, context: Context) -> None:
-        """Read the regressors, and have the VAE ready."""
+        """Read the lines, and load the VAE."""
         shape_model(self.config.vae, context)
         self._to_quality = Linear.load(folder)
 
     def score(self, batch: Sequence[Item], context: Context) -> list[Scores]:
-        """Rebuild each predicted map, and regress."""
+        """Rebuild each predicted map, and predict the quality of its classes."""
         shapes = shape_model(self.config.vae, context)
         return [Scores(quality=self._to_quality(self._features(item.prediction, shapes))) for item in batch]
 
     def _features(self, prediction: Prediction, shapes: ShapeModel) -> npt.NDArray[np.float64]:
-        """A number a class, float64 (L,)."""
+        """s_l, the number of each class that its quality is regressed from, float64 (L,)."""
         compare = shapes.overlap if self.config.feature == "overlap" else shapes.losses
-        found: npt.NDArray[np.float64] = compare(prediction.labels[None])[0].double().cpu().numpy()
-        return found
+        numbers: npt.NDArray[np.float64] = compare(prediction.labels[None])[0].double().cpu().numpy()
+        return numbers

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.cli import main
-from segalarm.methods.synthcp.anomaly import cosine_distance
+from segalarm.methods.synthcp.feature_distance import cosine_distance
 
 METHODS = "msp,entropy,maxlogit,energy,mcdropout"
 

@@ -11,7 +11,7 @@ from segalarm.benchmark.interfaces import VOID, Preset, Protocol, Task, Truth
 from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.methods.synthcp.method import SynthCP
-from segalarm.methods.synthcp.oracle import FromTruth, of_truth
+from segalarm.methods.synthcp.oracle import FromTruth, synthesized_from_truth
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "oracles"
 
@@ -56,7 +56,7 @@ def test_the_true_segmentation_is_synthesized_without_what_is_not_scored():
     valid = np.array([[True, False]])
     truth = Truth(np.array([[3, 4]]), None, valid)
     seen = []
-    of_truth(truth, lambda labels: seen.append(labels) or torch.zeros(1, 3, 2, 2))
+    synthesized_from_truth(truth, lambda labels: seen.append(labels) or torch.zeros(1, 3, 2, 2))
     assert seen[0].tolist() == [[[3, VOID]]]
 
 

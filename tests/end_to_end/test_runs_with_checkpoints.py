@@ -7,7 +7,8 @@ from segalarm.benchmark.segmenters.mmsegmentation.construction.blueprint import 
 from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
 from segalarm.benchmark.storage.record import read_records
 from segalarm.cli import main
-from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
+from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig
+from segalarm.methods.synthcp.comparison.network import ComparisonNetwork
 
 
 def bench(*words):

@@ -12,8 +12,9 @@ from segalarm.benchmark.segmenters.mmsegmentation.construction.blueprint import 
 from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
 from segalarm.benchmark.segmenters.mmsegmentation.inference import Inference
 from segalarm.benchmark.segmenters.mmsegmentation.paper_networks import DeepLab, FCN8s, PSPNet
-from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
-from segalarm.methods.synthcp.spade import Generator
+from segalarm.methods.synthcp.cgan.spade import Generator
+from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig
+from segalarm.methods.synthcp.comparison.network import ComparisonNetwork
 from segalarm.methods.tcp import ConfidenceBranch
 from segalarm.tests.support.reference import filled, needs_reference, shapes, vectors
 

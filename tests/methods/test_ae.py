@@ -8,7 +8,7 @@ import torch
 from segalarm.benchmark.interfaces import Item, Sample, Task, View
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.training.fold_predictions import LabelPairs
-from segalarm.methods.ae import AE, AEConfig, AutoEncoder, Images, seen_size
+from segalarm.methods.ae import AE, AEConfig, AutoEncoder, ImageBatches, seen_size
 
 TINY = AEConfig(rows=32, widths=(8, 16), code=4, batch_size=4, steps=200, learning_rate=5e-3)
 
@@ -81,7 +81,7 @@ def test_sizes_fit_the_strides_and_keep_the_aspect():
 
 def test_a_batch_is_images_shrunk_by_area():
     image = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
-    (found,) = Images(pairs(1, lambda number: image), (2, 3), 1, False, 0)(0)
+    (found,) = ImageBatches(pairs(1, lambda number: image), (2, 3), 1, False, 0)(0)
     np.testing.assert_allclose(found, image.reshape(1, 2, 2, 3, 2).mean((2, 4)))
 
 

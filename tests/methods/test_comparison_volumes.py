@@ -8,12 +8,14 @@ from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Ta
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
 from segalarm.benchmark.plugins.configure import configure
-from segalarm.methods.building_blocks.dimensions import nearest, resized
-from segalarm.methods.building_blocks.label_maps import around
+from segalarm.methods.building_blocks.dimensions import resized
+from segalarm.methods.building_blocks.label_maps import foreground_box, resized_by_corners
 from segalarm.methods.direct_prediction import DirectPrediction
-from segalarm.methods.synthcp import comparison
-from segalarm.methods.synthcp.comparison import Batches, ComparisonConfig, ComparisonNetwork
-from segalarm.methods.synthcp.comparison_encoders import WIDTHS, make_encoder
+from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig, comparison_defaults
+from segalarm.methods.synthcp.comparison.comparison_training import ComparisonBatches
+from segalarm.methods.synthcp.comparison.encoders import WIDTHS, make_encoder
+from segalarm.methods.synthcp.comparison.network import ComparisonNetwork, make_network
+from segalarm.methods.synthcp.comparison.scoring import compare
 from segalarm.tests.support.toy_organs import INFO, SHAPE, Blobs, context, fitted, items, method
 
 SMALL = ComparisonConfig(encoder="small", pretrained=False, size=16, batch_size=3)
@@ -71,7 +73,7 @@ def test_a_flat_volume_is_seen_as_the_image_is():
 
 
 def test_a_batch_holds_the_dice_of_volumes():
-    found = Batches(Blobs(), None, SMALL, 3, 0)(0)
+    found = ComparisonBatches(Blobs(), None, SMALL, 3, 0)(0)
     assert found["image"].shape == (3, 1, 16, 16, 16)
     assert found["probabilities"].shape == (3, 3, 16, 16, 16)
     assert found["wrong"].shape == found["confidence"].shape == (3, 16, 16, 16)
@@ -99,10 +101,10 @@ def test_volumes_of_several_shapes_need_a_size():
             return pair
 
     with pytest.raises(BenchError, match="name a size"):
-        Batches(Odd(), None, SMALL.model_copy(update={"size": None, "batch_size": 8}), 3, 0)(0)
-    Batches(Odd(), None, SMALL, 3, 0)(0)
+        ComparisonBatches(Odd(), None, SMALL.model_copy(update={"size": None, "batch_size": 8}), 3, 0)(0)
+    ComparisonBatches(Odd(), None, SMALL, 3, 0)(0)
     with pytest.raises(BenchError, match="2 axes, the data 3"):
-        Batches(Odd(), None, SMALL.model_copy(update={"size": (8, 8)}), 3, 0)(0)
+        ComparisonBatches(Odd(), None, SMALL.model_copy(update={"size": (8, 8)}), 3, 0)(0)
 
 
 def test_maps_are_resized_in_both_dimensions():
@@ -110,7 +112,7 @@ def test_maps_are_resized_in_both_dimensions():
     torch.testing.assert_close(resized(maps, (3, 4, 2)), F.avg_pool3d(maps[None], 2)[0])
     assert resized(maps, (12, 4, 2)).shape == (2, 12, 4, 2)
     labels = torch.randint(0, 255, (6, 8, 4), dtype=torch.uint8)
-    torch.testing.assert_close(nearest(labels, (3, 4, 2)), labels[::2, ::2, ::2])
+    torch.testing.assert_close(resized_by_corners(labels, (3, 4, 2)), labels[::2, ::2, ::2])
 
 
 @pytest.mark.parametrize("task", [Task.IMAGE_FAILURE, Task.PIXEL_FAILURE])
@@ -149,7 +151,7 @@ def test_no_preset_asks_for_weights_that_do_not_exist(preset, protocol):
 def test_weights_depend_on_the_seed_alone(tmp_path):
     config = method(DirectPrediction).config.comparison
     info = context(tmp_path).info
-    one, again, other = (comparison.make_network(info, config, True, seed) for seed in (0, 0, 1))
+    one, again, other = (make_network(info, config, True, seed) for seed in (0, 0, 1))
     assert torch.equal(one.conf.weight, again.conf.weight)
     assert not torch.equal(one.conf.weight, other.conf.weight)
 
@@ -157,11 +159,11 @@ def test_weights_depend_on_the_seed_alone(tmp_path):
 def test_short_trainings_start_from_the_quality_zero_and_the_published_one_at_random(tmp_path):
     info = context(tmp_path).info
     for preset in Preset:
-        config = comparison.ComparisonConfig(**comparison.defaults(preset, Protocol.OFFICIAL, info))
+        config = ComparisonConfig(**comparison_defaults(preset, Protocol.OFFICIAL, info))
         assert config.zero_start == (preset is not Preset.FULL)
     for zero_start in (True, False):
         config = method(DirectPrediction).config.comparison.model_copy(update={"zero_start": zero_start})
-        layer = comparison.make_network(info, config, True, 0).regress
+        layer = make_network(info, config, True, 0).regress
         assert bool(layer.weight.any()) is not zero_start
 
 
@@ -187,8 +189,8 @@ def test_a_network_that_focuses_looks_at_the_foreground_wherever_it_is():
         larger, box = placed(item, (24, 30, 40), corner)
         made = torch.full((1, 24, 30, 40), 77, dtype=torch.uint8)
         made[:, *box] = (255 * torch.from_numpy(item.view.image)).to(torch.uint8)
-        quality, confidence = comparison.compare(network, config, larger, made, "cpu")
-        inside = around(item.prediction.labels, 0.0)
+        quality, confidence = compare(network, config, larger, made, "cpu")
+        inside = foreground_box(item.prediction.labels, 0.0)
         outside = torch.ones(SHAPE, dtype=torch.bool)
         outside[inside] = False
         assert torch.equal(confidence[box][outside], larger.prediction.confidence[box][outside])
@@ -202,9 +204,9 @@ def test_a_batch_holds_what_such_a_network_looks_at():
     config = SMALL.model_copy(update={"focus": 0.25, "size": None, "batch_size": 1})
     pairs = [Blobs()[3]]
     made = [(255 * pairs[0].sample.image).astype(np.uint8)]
-    batch = Batches(pairs, made, config, 3, 0)(0)
+    batch = ComparisonBatches(pairs, made, config, 3, 0)(0)
     labels = pairs[0].prediction.labels
-    where = around(labels, 0.25)
+    where = foreground_box(labels, 0.25)
     wrong = labels.numpy() != pairs[0].sample.truth.label
     assert batch["wrong"].shape[1:] == labels[where].shape != labels.shape
     assert wrong[where].any()
@@ -212,14 +214,14 @@ def test_a_batch_holds_what_such_a_network_looks_at():
     np.testing.assert_allclose(batch["confidence"][0], pairs[0].prediction.confidence[where])
     # x̂ is x here, but for its 8 bits.
     np.testing.assert_allclose(batch["synthesized"], batch["image"], atol=0.05)
-    whole = Batches(pairs, made, SMALL.model_copy(update={"batch_size": 1}), 3, 0)(0)
+    whole = ComparisonBatches(pairs, made, SMALL.model_copy(update={"batch_size": 1}), 3, 0)(0)
     np.testing.assert_array_equal(batch["iou"], whole["iou"])
 
 
 def test_nothing_predicted_leaves_nothing_to_focus_on():
     labels = torch.zeros(4, 5, 6, dtype=torch.int64)
-    assert labels[around(labels, 0.25)].shape == (4, 5, 6)
+    assert labels[foreground_box(labels, 0.25)].shape == (4, 5, 6)
     labels[1, 2, 3] = 1
-    assert labels[around(labels, 0.25)].shape == (3, 3, 3)
-    assert labels[around(labels, 0.0)].shape == (1, 1, 1)
-    assert labels[around(labels, None)].shape == (4, 5, 6)
+    assert labels[foreground_box(labels, 0.25)].shape == (3, 3, 3)
+    assert labels[foreground_box(labels, 0.0)].shape == (1, 1, 1)
+    assert labels[foreground_box(labels, None)].shape == (4, 5, 6)

@@ -5,10 +5,12 @@ import pytest
 import torch
 from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Task, View
 from segalarm.benchmark.plugins.configure import configure
+from segalarm.benchmark.segmenters.imagenet_encoders import IMAGENET_MEAN, IMAGENET_STD
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.methods.direct_prediction import DirectPrediction
-from segalarm.methods.synthcp import comparison
-from segalarm.methods.synthcp.comparison import ComparisonConfig, ComparisonNetwork
+from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig
+from segalarm.methods.synthcp.comparison.network import ComparisonNetwork
+from segalarm.methods.synthcp.comparison.scoring import compare, to_scores
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.tests.support.reference import fill, needs_reference, vectors
 
@@ -34,13 +36,13 @@ def test_scores_are_what_the_published_network_answers(add):
     probabilities = torch.softmax(recorded["logits"][0], dim=0)
     highest, labels = probabilities.max(dim=0)
     # The network sees images normalised by ImageNet's mean and deviation; a method sees [0, 1].
-    mean, std = (torch.tensor(m).view(3, 1, 1) for m in (comparison.IMAGENET_MEAN, comparison.IMAGENET_STD))
+    mean, std = (torch.tensor(m).view(3, 1, 1) for m in (IMAGENET_MEAN, IMAGENET_STD))
     image = (recorded["image"][0] * std + mean).numpy()
     item = Item(View("a", image), Prediction(labels, highest, None, probabilities))
-    found = comparison.compare(network, config, item, None, "cpu")
-    quality = comparison.to_scores(Task.IMAGE_FAILURE, config, found, item).quality
+    found = compare(network, config, item, None, "cpu")
+    quality = to_scores(Task.IMAGE_FAILURE, config, found, item).quality
     np.testing.assert_allclose(quality, recorded["iou"][0], rtol=1e-3, atol=1e-4)
-    pixels = comparison.to_scores(Task.PIXEL_FAILURE, config, found, item)
+    pixels = to_scores(Task.PIXEL_FAILURE, config, found, item)
     expected = recorded["confidence"][0, 0].numpy()
     np.testing.assert_allclose(pixels.confidence, expected, rtol=1e-3, atol=1e-4)
     added = highest.numpy() if add else 0

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from segalarm.benchmark.interfaces import Needs
 from segalarm.benchmark.metrics import dice
-from segalarm.methods.ensemble_agreement import EnsembleAgreement, agreement
+from segalarm.methods.ensemble_agreement import EnsembleAgreement, mean_pairwise_overlap
 from segalarm.tests.support.toy_organs import items, method
 from sklearn.metrics import f1_score, jaccard_score
 
@@ -21,13 +21,13 @@ def test_it_is_the_mean_over_all_pairs(shape, score):
     labels = np.random.default_rng(0).integers(0, 3, (4, *shape))
     pairs = [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)]
     expected = np.mean([score(labels[a].ravel(), labels[b].ravel(), average=None) for a, b in pairs], axis=0)
-    np.testing.assert_allclose(agreement(members(labels, 3)), expected)
+    np.testing.assert_allclose(mean_pairwise_overlap(members(labels, 3)), expected)
 
 
 def test_a_pair_that_lacks_a_class_says_nothing_of_it():
     labels = np.zeros((3, 2, 2, 2), np.int64)
     labels[0, 0] = 1
-    found = agreement(members(labels, 3))
+    found = mean_pairwise_overlap(members(labels, 3))
     # Class 1: the pairs with member 0 disagree, the third lacks it. Nobody has class 2.
     np.testing.assert_allclose(found, [(2 * 4 / 12 * 2 + 1) / 3, 0, 0])
 

@@ -25,9 +25,9 @@ from segalarm.benchmark.interfaces import (
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.streethazards import StreetHazards
-from segalarm.methods.building_blocks.feature_alarm import drawn, training_features
+from segalarm.methods.building_blocks.feature_alarm import drawn_pixels, training_features
 from segalarm.methods.knn import KNN, KNNConfig
-from segalarm.methods.mahalanobis import Gaussians, Mahalanobis, MahalanobisConfig, whitened
+from segalarm.methods.mahalanobis import Gaussians, Mahalanobis, MahalanobisConfig, whitening_matrix
 from segalarm.methods.synthcp.method import SynthCP
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import NearestNeighbors
@@ -103,15 +103,17 @@ def test_a_balanced_draw_gives_every_class_its_chance(balanced, share):
     labels = np.zeros(5000, np.int64)
     labels[:50] = 1
     labels[50:2500] = VOID
-    picked = np.concatenate([drawn(labels, 20, balanced, np.random.default_rng(n)) for n in range(200)])
+    picked = np.concatenate(
+        [drawn_pixels(labels, 20, balanced, np.random.default_rng(n)) for n in range(200)]
+    )
     assert (labels[picked] != VOID).all()
     assert labels[picked].mean() == pytest.approx(share, rel=0.25)
 
 
 def test_a_draw_takes_no_pixel_twice():
     labels = np.array([0] * 10 + [1] * 3)
-    assert drawn(labels, 100, True, np.random.default_rng(0)).tolist() == list(range(13))
-    assert len(set(drawn(labels, 7, True, np.random.default_rng(0)))) == 7
+    assert drawn_pixels(labels, 100, True, np.random.default_rng(0)).tolist() == list(range(13))
+    assert len(set(drawn_pixels(labels, 7, True, np.random.default_rng(0)))) == 7
 
 
 def test_the_shared_covariance_is_that_of_linear_discriminant_analysis():
@@ -147,10 +149,10 @@ def test_the_distance_is_scipys_to_the_nearest_class():
 def test_features_that_never_vary_leave_the_distance_finite():
     covariance = torch.zeros(3, 3, dtype=torch.float64)
     covariance[0, 0] = 3.0
-    whitening = whitened(covariance, 1e-4)
+    whitening = whitening_matrix(covariance, 1e-4)
     expected = torch.linalg.inv(covariance + 1e-4 * torch.eye(3))
     torch.testing.assert_close(whitening.T @ whitening, expected)
-    assert torch.isfinite(whitened(torch.zeros(3, 3, dtype=torch.float64), 1e-4)).all()
+    assert torch.isfinite(whitening_matrix(torch.zeros(3, 3, dtype=torch.float64), 1e-4)).all()
 
 
 @pytest.mark.parametrize("k", [1, 4])

@@ -20,13 +20,8 @@ from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.msd import Pancreas
-from segalarm.methods.building_blocks.passes import (
-    FILE,
-    PassesConfig,
-    class_entropies,
-    mean_prediction,
-    write_numbers,
-)
+from segalarm.methods.building_blocks.passes_regression import FILE, PassesConfig, write_training_numbers
+from segalarm.methods.building_blocks.stochastic_passes import class_entropies, mean_prediction
 from segalarm.methods.mcdropout import MCDropout, MCDropoutConfig, uncertainty
 
 H = {p: -p * np.log(p) - (1 - p) * np.log(1 - p) for p in (0.5, 0.3, 0.2)}
@@ -106,7 +101,7 @@ class Context:
 
 
 def test_entropies_are_paired_with_the_iou_of_their_own_image(tmp_path):
-    write_numbers(Toys(), PassesConfig(passes=2), tmp_path, Context(tmp_path))
+    write_training_numbers(Toys(), PassesConfig(passes=2), tmp_path, Context(tmp_path))
     with np.load(tmp_path / FILE) as stored:
         entropies, iou = stored["probabilities of image"], stored["quality"]
     n = np.arange(8)

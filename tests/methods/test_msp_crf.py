@@ -12,9 +12,9 @@ from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.msd import Pancreas
 from segalarm.datasets.streethazards import StreetHazards
+from segalarm.methods.msp_crf.blur_crf import refined_by_blur
 from segalarm.methods.msp_crf.dense_crf import SMALLEST, refined
-from segalarm.methods.msp_crf.mean_field import blurred
-from segalarm.methods.msp_crf.method import MSPCRF, MSPCRFConfig, doubt
+from segalarm.methods.msp_crf.method import MSPCRF, MSPCRFConfig, one_minus_maximum
 
 needs_crf = pytest.mark.skipif(
     importlib.util.find_spec("pydensecrf") is None, reason="the extra crf is not installed"
@@ -64,7 +64,7 @@ def test_on_a_device_it_is_the_mean_field_of_the_published_kernel(shape):
     """That the term of the probabilities is left out shows in the fourth decimal."""
     probabilities = drawn(*shape)
     expected = brute_force(probabilities, 100, 10.0, 13.0, 10.0)
-    found = blurred(torch.from_numpy(probabilities), 100, 10.0, 10.0).numpy()
+    found = refined_by_blur(torch.from_numpy(probabilities), 100, 10.0, 10.0).numpy()
     assert np.abs(found - expected).max() < 1e-3
     assert np.abs(expected - probabilities).max() > 0.1
 
@@ -72,7 +72,7 @@ def test_on_a_device_it_is_the_mean_field_of_the_published_kernel(shape):
 @needs_crf
 def test_on_a_device_it_agrees_with_the_package_as_the_lattice_does_with_the_kernel():
     probabilities = torch.from_numpy(drawn(13, 48, 80))
-    found = blurred(probabilities, 100, 10.0, 10.0).numpy()
+    found = refined_by_blur(probabilities, 100, 10.0, 10.0).numpy()
     assert np.abs(found - refined(probabilities.numpy(), 100, 10.0, 13.0, 10.0)).max() < 0.03
 
 
@@ -83,7 +83,7 @@ def test_the_method_refines_on_a_device_without_the_package(monkeypatch):
     items = [item(seed) for seed in range(2)]
     for one, scores in zip(items, method.score(items, None), strict=True):
         expected = brute_force(one.prediction.probabilities.numpy(), 100, 10.0, 13.0, 10.0)
-        np.testing.assert_allclose(scores.pixel, doubt(expected), atol=1e-3)
+        np.testing.assert_allclose(scores.pixel, one_minus_maximum(expected), atol=1e-3)
 
 
 def test_a_kernel_that_is_no_blur_is_refused_on_a_device():
@@ -99,7 +99,7 @@ def test_without_a_kernel_nothing_is_refined():
 
 def test_one_minus_the_maximum_keeps_apart_what_rounds_to_one():
     probabilities = np.array([[[1.0, 1.0, 0.6]], [[1e-12, 2e-12, 0.3]], [[0, 0, 0.1]]], np.float32)
-    np.testing.assert_allclose(doubt(probabilities), [[1e-12, 2e-12, 0.4]], rtol=1e-5)
+    np.testing.assert_allclose(one_minus_maximum(probabilities), [[1e-12, 2e-12, 0.4]], rtol=1e-5)
 
 
 def item(seed):
@@ -114,7 +114,7 @@ def test_images_of_a_batch_are_refined_apart_and_in_order():
     items = [item(seed) for seed in range(3)]
     for one, scores in zip(items, method.score(items, None), strict=True):
         expected = refined(one.prediction.probabilities.numpy(), 3, 10.0, 13.0, 10.0)
-        np.testing.assert_allclose(scores.pixel, doubt(expected))
+        np.testing.assert_allclose(scores.pixel, one_minus_maximum(expected))
 
 
 def test_both_tasks_refine_an_image_once():
@@ -132,7 +132,9 @@ def test_both_tasks_refine_an_image_once():
         method = MSPCRF(MSPCRFConfig(), task)
         method._pool = pool
         for one, scores in zip(items, method.score(items, None), strict=True):
-            np.testing.assert_array_equal(scores.pixel, doubt(one.prediction.probabilities.numpy()))
+            np.testing.assert_array_equal(
+                scores.pixel, one_minus_maximum(one.prediction.probabilities.numpy())
+            )
     assert pool.asked == 2
 
 

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 from segalarm.benchmark.interfaces import Item, MonteCarlo, Prediction, Task, View
-from segalarm.methods.building_blocks.passes import NUMBERS, class_entropies, entropy, variance
+from segalarm.methods.building_blocks.stochastic_passes import (
+    CLASS_NUMBERS,
+    class_entropies,
+    predictive_entropy,
+    predictive_variance,
+)
 from segalarm.methods.building_blocks.structures import aggregated
 from segalarm.methods.jungo import Jungo
 from segalarm.methods.kwon import Kwon
@@ -32,7 +37,7 @@ def test_the_variance_is_that_of_the_definition(shape):
     aleatoric = sum(p - p * p for p in passes) / 6
     epistemic = sum((p - mean) ** 2 for p in passes) / 6
     expected = (aleatoric + epistemic).gather(0, labels[None])[0]
-    torch.testing.assert_close(variance(drawn(passes), labels), expected)
+    torch.testing.assert_close(predictive_variance(drawn(passes), labels), expected)
     # Both together are the variance of the predictive Bernoulli.
     of_class = mean.gather(0, labels[None])[0]
     torch.testing.assert_close(expected, of_class * (1 - of_class))
@@ -41,7 +46,7 @@ def test_the_variance_is_that_of_the_definition(shape):
 def test_the_entropy_is_that_of_the_mean():
     passes = softmaxes(5, 3, 2, 2, 2)
     expected = torch.distributions.Categorical(passes.mean(0).movedim(0, -1)).entropy()
-    torch.testing.assert_close(entropy(drawn(passes)), expected)
+    torch.testing.assert_close(predictive_entropy(drawn(passes)), expected)
 
 
 def test_a_map_is_averaged_over_each_structure():
@@ -56,7 +61,10 @@ def test_a_map_is_averaged_over_each_structure():
 def test_the_map_that_is_averaged_scores_pixels_and_needs_no_training(shape, task):
     passes = drawn(softmaxes(4, 3, *shape))
     prediction = Prediction(passes.mean.argmax(0), passes.mean.amax(0), monte_carlo={4: passes})
-    for kind, expected in ((Jungo, entropy(passes)), (Kwon, variance(passes, prediction.labels))):
+    for kind, expected in (
+        (Jungo, predictive_entropy(passes)),
+        (Kwon, predictive_variance(passes, prediction.labels)),
+    ):
         alarm = method(kind, task)
         assert alarm.fit_on() is None
         (found,) = alarm.score([Item(View("a", None), prediction)], None)
@@ -95,7 +103,7 @@ def test_images_have_structures_too(tmp_path):
     passes = drawn(softmaxes(4, 3, 6, 7))
     prediction = Prediction(passes.mean.argmax(0), passes.mean.amax(0), monte_carlo={4: passes})
     for kind in (Jungo, Kwon):
-        found = method(kind).numbers(prediction, context(tmp_path))
+        found = method(kind).class_numbers(prediction, context(tmp_path))
         assert found.shape == (3,)
         assert (found[np.unique(prediction.labels)] > 0).all()
 
@@ -139,7 +147,7 @@ def test_a_structure_that_is_missed_teaches_nothing(tmp_path):
         alarm.fit(pairs, context(folder))
         lines.append(alarm._to_quality)
     seen = items()[4].prediction
-    at = NUMBERS["entropy of structure"](seen.monte_carlo[4], seen.labels)
+    at = CLASS_NUMBERS["entropy of structure"](seen.monte_carlo[4], seen.labels)
     one, other = (line(np.nan_to_num(at))[2] for line in lines)
     # The ridge sees features standardised over seven volumes or eight.
     assert one == pytest.approx(other, abs=0.05)

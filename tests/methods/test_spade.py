@@ -3,9 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from segalarm.methods.synthcp import spade
-from segalarm.methods.synthcp.gan_losses import discriminator_hinge, feature_matching, generator_hinge
-from segalarm.methods.synthcp.spade import SPADE, Discriminator, Generator, Level, multiple, neighbourhoods
+from segalarm.methods.synthcp.cgan import label_pyramid
+from segalarm.methods.synthcp.cgan.discriminator import Discriminator
+from segalarm.methods.synthcp.cgan.gan_losses import discriminator_hinge, feature_matching, generator_hinge
+from segalarm.methods.synthcp.cgan.label_pyramid import LabelLevel, distinct_neighbourhoods
+from segalarm.methods.synthcp.cgan.spade import SPADE, Generator, multiple
 from segalarm.tests.support.reference import fill, needs_reference, shapes, vectors
 
 
@@ -27,7 +29,7 @@ def shapes_of(network):
 @pytest.mark.parametrize("distinct", [0, 1], ids=["by convolution", "by neighbourhood"])
 @pytest.mark.parametrize(("upsampling", "classes"), [("more", 19), ("normal", 13)])
 def test_the_generator_equals_the_recorded_one(monkeypatch, upsampling, classes, distinct):
-    monkeypatch.setattr(spade, "DISTINCT", distinct)
+    monkeypatch.setattr(label_pyramid, "DISTINCT", distinct)
     recorded = vectors(f"spade_generator_{upsampling}_upsampling")
     network = Generator(classes, ngf=8, size=(64, 128), upsampling=upsampling)
     assert shapes_of(network) == shapes(f"spade_generator_{upsampling}_upsampling")
@@ -75,12 +77,12 @@ def test_norms_of_the_generator_are_chosen():
 def test_distinct_neighbourhoods_give_what_convolutions_give(classes):
     blocks = torch.randint(0, classes + 1, (3, 4, 5), generator=torch.Generator().manual_seed(0))
     maps = one_hot(blocks.repeat_interleave(7, 1).repeat_interleave(9, 2), classes)
-    distinct = neighbourhoods(maps)
+    distinct = distinct_neighbourhoods(maps)
     assert len(distinct.parts) < distinct.nearby.numel() / 2
     norm = SPADE(6, classes)
     x = torch.randn(3, 6, *maps.shape[2:])
-    expected = norm(x, Level(maps, None))
-    got = norm(x, Level(maps, distinct))
+    expected = norm(x, LabelLevel(maps, None))
+    got = norm(x, LabelLevel(maps, distinct))
     torch.testing.assert_close(got, expected)
     weights = torch.randn_like(expected)
     gradients = [torch.autograd.grad((y * weights).sum(), norm.parameters()) for y in (got, expected)]
@@ -98,7 +100,7 @@ def test_distinct_neighbourhoods_give_what_convolutions_give(classes):
     ids=["soft", "two classes at once", "too many classes", "all distinct"],
 )
 def test_other_labels_are_convolved(maps):
-    assert neighbourhoods(maps) is None
+    assert distinct_neighbourhoods(maps) is None
 
 
 @pytest.mark.parametrize("upsampling", ["normal", "more", "most"])

@@ -12,9 +12,9 @@ from segalarm.methods.standardized_maxlogit import (
     StandardizedMaxLogit,
     StandardizedMaxLogitConfig,
     boundaries,
+    boundaries_suppressed,
     smoothed,
     statistics,
-    suppressed,
     widened,
 )
 
@@ -119,14 +119,14 @@ def reference_suppression(score, labels, width):
 @pytest.mark.parametrize("width", [1, 3, 4])
 def test_boundaries_take_their_scores_from_inside(width, shape):
     score, labels = scene(shape)
-    found = suppressed(torch.from_numpy(score), torch.from_numpy(labels), width)
+    found = boundaries_suppressed(torch.from_numpy(score), torch.from_numpy(labels), width)
     np.testing.assert_allclose(found, reference_suppression(score, labels, width), atol=1e-5)
 
 
 @SHAPES
 def test_a_prediction_of_one_class_is_left_alone(shape):
     score, labels = scene(shape)
-    found = suppressed(torch.from_numpy(score), torch.from_numpy(np.zeros_like(labels)), 4)
+    found = boundaries_suppressed(torch.from_numpy(score), torch.from_numpy(np.zeros_like(labels)), 4)
     np.testing.assert_array_equal(found, score)
 
 

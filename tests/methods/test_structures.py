@@ -84,7 +84,9 @@ def test_its_mean_over_the_structure_is_what_the_quality_is_regressed_from(kind,
     assert alarm.fit_on() == FitOn.out_of_fold(alarm.needs())
     prediction = items()[4].prediction
     where = prediction.labels.numpy() == 1 if aggregator == "structure" else ...
-    assert alarm.numbers(prediction, run)[1] == pytest.approx(MAPS[kind](prediction)[where].mean(), rel=1e-5)
+    assert alarm.class_numbers(prediction, run)[1] == pytest.approx(
+        MAPS[kind](prediction)[where].mean(), rel=1e-5
+    )
     # The last volumes miss most of their structures, and the segmenter is the least sure of them.
     quality = np.stack([scores.quality for scores in alarm.score(items(), run)])
     assert (np.diff(quality[:, 1]) < 0).all()

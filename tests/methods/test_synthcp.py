@@ -28,11 +28,21 @@ from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
 from segalarm.methods.building_blocks.label_maps import one_hot
 from segalarm.methods.entropy import Entropy
-from segalarm.methods.synthcp.anomaly import cosine_distance, enlarged, gated, product, reduced
-from segalarm.methods.synthcp.comparison import PAPER, Batches, ComparisonConfig, ComparisonNetwork, losses
+from segalarm.methods.synthcp.cgan.cgan_training import linear_decay
+from segalarm.methods.synthcp.cgan.synthesis_config import SynthesisConfig
+from segalarm.methods.synthcp.cgan.synthesizer import Synthesizer
+from segalarm.methods.synthcp.comparison.comparison_config import PAPER, ComparisonConfig
+from segalarm.methods.synthcp.comparison.comparison_training import ComparisonBatches, comparison_losses
+from segalarm.methods.synthcp.comparison.network import ComparisonNetwork
+from segalarm.methods.synthcp.feature_distance import (
+    cosine_distance,
+    enlarged_nearest,
+    gated,
+    product,
+    reduced,
+)
 from segalarm.methods.synthcp.gate import CLASSES, Alarm, squeezed
 from segalarm.methods.synthcp.method import SynthCP
-from segalarm.methods.synthcp.synthesis import SynthesisConfig, Synthesizer, linear_decay
 from segalarm.tests.support.reference import fill, needs_reference, vectors
 
 
@@ -164,7 +174,9 @@ def test_a_reduced_image_holds_what_the_synthesis_can():
     small = reduced(image, (6, 8))
     torch.testing.assert_close(small[:, ::2, ::2], small[:, 1::2, 1::2])
     torch.testing.assert_close(small.mean(), image.mean())
-    torch.testing.assert_close(reduced(enlarged(image, (24, 32)), (12, 16)), enlarged(image, (24, 32)))
+    torch.testing.assert_close(
+        reduced(enlarged_nearest(image, (24, 32)), (12, 16)), enlarged_nearest(image, (24, 32))
+    )
 
 
 @pytest.mark.parametrize("reduce", [False, True])
@@ -175,7 +187,7 @@ def test_eq_9_is_zero_where_the_synthesis_equals_what_is_compared(reduce):
     method = SynthCP(config, Task.ANOMALY)
     image = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(1))
     small = (F.interpolate(image[None], size, mode="area")[0] * 255).round().to(torch.uint8)
-    image = image if not reduce else enlarged(small.float() / 255, (64, 64))
+    image = image if not reduce else enlarged_nearest(small.float() / 255, (64, 64))
     segmenter = Pixels()
     features = segmenter.predict(image[None], ["a"], method.needs(), 0)[0].features
     prediction = Prediction(
@@ -246,7 +258,7 @@ class Toys(Pairs):
 
 
 def batch(config):
-    made = Batches(Toys(), np.zeros((6, 3, 16, 24), np.uint8), config, 4, 0)(0)
+    made = ComparisonBatches(Toys(), np.zeros((6, 3, 16, 24), np.uint8), config, 4, 0)(0)
     return {name: torch.from_numpy(array) for name, array in made.items()}
 
 
@@ -270,7 +282,7 @@ class Fixed(torch.nn.Module):
 
 
 def test_the_published_loss_weighs_pixels_by_their_squared_probability():
-    found = losses(Fixed(), FROM_SCRATCH, "joint", batch(FROM_SCRATCH), 0)
+    found = comparison_losses(Fixed(), FROM_SCRATCH, "joint", batch(FROM_SCRATCH), 0)
     assert found["pixel"].item() == pytest.approx(0.8**2 * np.log(2))
     # Smooth l1 of 0.5 - 0.5 and 0.5 - 0, over the two classes of the label.
     assert found["iou"].item() == pytest.approx(0.5 * 0.5**2 / 2)
@@ -278,19 +290,19 @@ def test_the_published_loss_weighs_pixels_by_their_squared_probability():
 
 def test_the_papers_loss_does_not():
     config = ComparisonConfig(pretrained=False, **PAPER)
-    found = losses(Fixed(), config, "joint", batch(config), 0)
+    found = comparison_losses(Fixed(), config, "joint", batch(config), 0)
     assert found["pixel"].item() == pytest.approx(np.log(2))
     assert found["iou"].item() == pytest.approx(0.5 / 2)
 
 
 def test_a_head_alone_has_its_own_loss():
-    assert set(losses(Fixed(), FROM_SCRATCH, "image", batch(FROM_SCRATCH), 0)) == {"iou"}
-    assert set(losses(Fixed(), FROM_SCRATCH, "pixel", batch(FROM_SCRATCH), 0)) == {"pixel"}
+    assert set(comparison_losses(Fixed(), FROM_SCRATCH, "image", batch(FROM_SCRATCH), 0)) == {"iou"}
+    assert set(comparison_losses(Fixed(), FROM_SCRATCH, "pixel", batch(FROM_SCRATCH), 0)) == {"pixel"}
 
 
 def test_a_class_that_the_cgan_does_not_know_is_named(tmp_path):
     from safetensors.torch import save_file
-    from segalarm.methods.synthcp.spade import Generator
+    from segalarm.methods.synthcp.cgan.spade import Generator
 
     config = SynthesisConfig(size=(32, 32), ngf=2)
     state = {k: v.contiguous() for k, v in Generator(3, 2, (32, 32)).state_dict().items()}

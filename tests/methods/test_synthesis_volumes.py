@@ -7,11 +7,12 @@ from segalarm.benchmark.interfaces import VOID, Preset, Protocol, Sample, Task
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
 from segalarm.benchmark.plugins.configure import configure
-from segalarm.methods.synthcp import synthesis
+from segalarm.methods.synthcp.cgan.discriminator import Discriminator
+from segalarm.methods.synthcp.cgan.spade import Generator, multiple
+from segalarm.methods.synthcp.cgan.synthesis_config import SynthesisConfig, cgan_defaults
+from segalarm.methods.synthcp.cgan.synthesizer import cgan
+from segalarm.methods.synthcp.cgan.volume_patches import IntensityRange, synthesize_by_window
 from segalarm.methods.synthcp.method import SynthCP
-from segalarm.methods.synthcp.spade import Discriminator, Generator, multiple
-from segalarm.methods.synthcp.synthesis import SynthesisConfig, cgan
-from segalarm.methods.synthcp.volume_patches import Range, slide
 from segalarm.tests.support.toy_organs import INFO, SHAPE, Blobs, context, fitted, items, method, truth_of
 
 
@@ -60,14 +61,14 @@ def test_the_networks_of_volumes_learn_everywhere():
 @pytest.mark.parametrize("shape", [(11, 20, 9), (8, 8, 16), (5, 30, 40)])
 def test_sliding_joins_what_windows_say_of_the_same_voxels(shape):
     labels = torch.randint(0, 200, shape, generator=torch.Generator().manual_seed(0))
-    found = slide(lambda seen: torch.stack([seen, -seen], dim=1).float(), labels, (8, 8, 16))
+    found = synthesize_by_window(lambda seen: torch.stack([seen, -seen], dim=1).float(), labels, (8, 8, 16))
     torch.testing.assert_close(found, torch.stack([labels, -labels]).float())
 
 
 def test_neighbouring_windows_overlap_by_a_quarter():
     seen = []
     labels = torch.arange(32).view(32, 1, 1).expand(32, 8, 8)
-    slide(lambda patch: seen.append(patch) or patch[:, None].float(), labels, (8, 8, 8))
+    synthesize_by_window(lambda patch: seen.append(patch) or patch[:, None].float(), labels, (8, 8, 8))
     starts = sorted({int(patch.flatten()[0]) for patch in seen})
     assert starts == [0, 6, 12, 18, 24]
 
@@ -76,14 +77,18 @@ def test_a_window_of_one_label_is_synthesized_once():
     labels = torch.zeros(40, 40, 40, dtype=torch.int64)
     labels[0, 0, 0] = 1
     asked = []
-    found = slide(lambda seen: asked.append(seen) or torch.full((1, 1, 8, 8, 8), 0.8), labels, (8, 8, 8))
+    found = synthesize_by_window(
+        lambda seen: asked.append(seen) or torch.full((1, 1, 8, 8, 8), 0.8), labels, (8, 8, 8)
+    )
     assert len(asked) == 2
     torch.testing.assert_close(found, torch.full((1, 40, 40, 40), 0.8))
 
 
 def test_around_a_volume_smaller_than_a_window_is_void():
     seen = []
-    found = slide(lambda s: seen.append(s) or s[:, None].float(), torch.ones(3, 8, 8).long(), (8, 8, 8))
+    found = synthesize_by_window(
+        lambda s: seen.append(s) or s[:, None].float(), torch.ones(3, 8, 8).long(), (8, 8, 8)
+    )
     assert found.shape == (1, 3, 8, 8)
     assert (found == 1).all()
     assert int((seen[0] == VOID).sum()) == 5 * 8 * 8
@@ -92,7 +97,7 @@ def test_around_a_volume_smaller_than_a_window_is_void():
 def test_intensities_are_brought_to_their_usual_range():
     volumes = [np.stack([np.arange(1000.0) * (1 + index), np.full(1000, 7.0)]) for index in (0, 1, 20)]
     samples = [Sample("a", lambda v=v: v.reshape(2, 10, 10, 10).astype(np.float32), None) for v in volumes]
-    usual = Range.of(samples)
+    usual = IntensityRange.of(samples)
     # Of the three volumes the second is the middle one; a channel that never varies is not divided by 0.
     np.testing.assert_allclose(usual.low, [0.005 * 999 * 2, 7], rtol=1e-5)
     np.testing.assert_allclose(usual.high, [0.995 * 999 * 2, 8], rtol=1e-5)
@@ -155,4 +160,4 @@ def test_anomalies_of_volumes_are_skipped_with_a_reason():
 def test_no_preset_asks_for_a_perceptual_loss(preset):
     config = configure(SynthCP, "it", {}, preset, Protocol.OFFICIAL, INFO).cgan
     assert config.perceptual_weights is None
-    assert config == SynthesisConfig(**synthesis.defaults(preset, Protocol.OFFICIAL, INFO))
+    assert config == SynthesisConfig(**cgan_defaults(preset, Protocol.OFFICIAL, INFO))

@@ -8,7 +8,7 @@ import torch
 from segalarm.benchmark.interfaces import VOID, Item, Pair, Prediction, Sample, Task, Truth, View
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.datasets.msd import Pancreas
-from segalarm.methods.tcp import TCP, Batches, ConfidenceBranch, TCPConfig, losses
+from segalarm.methods.tcp import TCP, BranchBatches, ConfidenceBranch, TCPConfig, branch_losses
 from segalarm.tests.support.contexts import bare_context
 
 SIZE = (12, 16)
@@ -70,12 +70,12 @@ def test_the_published_code_adds_the_maximum_softmax_probability(tmp_path):
 
 def test_each_image_is_regressed_to_its_own_target_and_void_is_left_out():
     branch = ConfidenceBranch([1])
-    batch = Batches(Known(), 2, 0)(0)
+    batch = BranchBatches(Known(), 2, 0)(0)
     expected = []
     for one in batch:
         confidence = branch(one["maps"], SIZE)[0, 0]
         expected.append(((confidence - one["target"]) ** 2)[1:].mean())
-    found = losses(branch, batch, 0)["true class probability"]
+    found = branch_losses(branch, batch, 0)["true class probability"]
     torch.testing.assert_close(found, torch.stack(expected).mean())
 
 

@@ -10,18 +10,10 @@ from segalarm.benchmark.interfaces import VOID, Sample, Truth
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.methods.building_blocks.label_maps import one_hot
 from segalarm.methods.vae_alarm.method import VAEAlarm
-from segalarm.methods.vae_alarm.vae import (
-    VAE,
-    LabelMaps,
-    ShapeModel,
-    VAEConfig,
-    _size,
-    elbo,
-    seen_map,
-    shape_model,
-    soft_overlap,
-    train_vae,
-)
+from segalarm.methods.vae_alarm.shape_model import ShapeModel, shape_model
+from segalarm.methods.vae_alarm.vae import VAE, elbo, soft_overlap
+from segalarm.methods.vae_alarm.vae_config import VAEConfig, map_size
+from segalarm.methods.vae_alarm.vae_training import LabelMapBatches, seen_map, train_vae
 from segalarm.tests.support.toy_organs import fitted, items, truth_of
 
 TINY = VAEConfig(size=(16, 16), widths=(8, 16), latent=4, batch_size=4, steps=150, learning_rate=5e-3)
@@ -112,7 +104,7 @@ def test_batches_hold_void_where_nothing_is_scored():
     valid = np.ones((16, 16), bool)
     valid[:8] = False
     truth = Truth(np.zeros((16, 16), np.int64), None, valid)
-    maps = LabelMaps([Sample("a", None, lambda: truth)], (8, 8), 2, False, 0)
+    maps = LabelMapBatches([Sample("a", None, lambda: truth)], (8, 8), 2, False, 0)
     found = maps(0)
     assert found.dtype == np.int64
     assert (found[:, :4] == VOID).all()
@@ -120,10 +112,10 @@ def test_batches_hold_void_where_nothing_is_scored():
 
 
 def test_sizes_follow_the_data_and_fit_the_strides():
-    assert _size(VAEConfig(size=64, widths=(4, 4, 4, 4)), (360, 480)) == (64, 80)
-    assert _size(VAEConfig(size=(20, 20, 20), widths=(4, 4)), (50, 60, 70)) == (20, 20, 20)
+    assert map_size(VAEConfig(size=64, widths=(4, 4, 4, 4)), (360, 480)) == (64, 80)
+    assert map_size(VAEConfig(size=(20, 20, 20), widths=(4, 4)), (50, 60, 70)) == (20, 20, 20)
     with pytest.raises(BenchError, match="2 axes, the data 3"):
-        _size(TINY, (8, 8, 8))
+        map_size(TINY, (8, 8, 8))
 
 
 def test_the_dice_of_a_map_is_worked_by_hand():

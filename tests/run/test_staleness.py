@@ -25,7 +25,7 @@ from segalarm.benchmark.run.plan import plan
 from segalarm.benchmark.run.request import Request
 from segalarm.benchmark.storage.code_hash import code_hash
 from segalarm.benchmark.storage.store import key_of
-from segalarm.methods.synthcp.synthesis import cgan
+from segalarm.methods.synthcp.cgan.synthesizer import cgan
 
 folder = Path(sys.argv[1])
 methods = ("msp", "knn", "ensemble", "direct-prediction", "vae-alarm", "synthcp")
@@ -120,27 +120,29 @@ def stale(before, after):
 
 def test_a_renamed_and_a_moved_module_make_nothing_stale(keys, before):
     def rename(package):
-        moved(package, "methods/synthcp/spade.py", "methods/synthcp/generator_networks.py")
+        moved(package, "methods/synthcp/cgan/spade.py", "methods/synthcp/cgan/generator_networks.py")
         moved(package, "benchmark/metrics/ranking.py", "benchmark/metrics/rank_metrics.py")
         # To another folder: all imports of the module stay valid through the folder's own file.
         (package / "methods" / "synthcp" / "alarms").mkdir()
         (package / "methods" / "synthcp" / "alarms" / "__init__.py").write_text("")
-        text = (package / "methods" / "synthcp" / "anomaly.py").read_text()
-        target = package / "methods" / "synthcp" / "alarms" / "feature_distance.py"
+        text = (package / "methods" / "synthcp" / "feature_distance.py").read_text()
+        target = package / "methods" / "synthcp" / "alarms" / "cosine_distance.py"
         target.write_text(re.sub(r"^from \.", "from ..", text, flags=re.M))
-        (package / "methods" / "synthcp" / "anomaly.py").unlink()
+        (package / "methods" / "synthcp" / "feature_distance.py").unlink()
         replaced(
             package,
             "methods/synthcp/method.py",
-            "from .anomaly import",
-            "from .alarms.feature_distance import",
+            "from .feature_distance import",
+            "from .alarms.cosine_distance import",
         )
 
     assert stale(before, keys(rename)) == set()
 
 
 def test_a_constant_of_the_generator_makes_the_cgan_and_what_depends_on_it_stale(keys, before):
-    after = keys(lambda package: replaced(package, "methods/synthcp/spade.py", "HIDDEN = 128", "HIDDEN = 64"))
+    after = keys(
+        lambda package: replaced(package, "methods/synthcp/cgan/spade.py", "HIDDEN = 128", "HIDDEN = 64")
+    )
     changed = stale(before, after)
     assert changed == {name for name in before if name == "cgan" or " synthcp " in name}
 

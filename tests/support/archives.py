@@ -1,11 +1,11 @@
-"""Archives in memory."""
+"""Tar archives that tests make in memory."""
 
 import io
 import tarfile
 
 
 def tar_bytes(members, mode="w"):
-    """A tar of (TarInfo or name, content)."""
+    """The bytes of a tar archive with the members (TarInfo or name, content)."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode) as tar:
         for member, content in members:

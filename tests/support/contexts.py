@@ -1,10 +1,10 @@
-"""The run that a plugin works in, for tests of one plugin alone."""
+"""The context of a run, for tests of a single plugin."""
 
 from segalarm.benchmark.interfaces import Context
 
 
 def bare_context(folder, info, **more):
-    """A context on the CPU with neither training samples, segmenter nor artifacts, unless `more` has them."""
+    """A context on the CPU. Training samples, segmenter and artifacts are missing unless in `more`."""
     facts = {
         "info": info,
         "train": (),

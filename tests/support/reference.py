@@ -1,4 +1,7 @@
-"""The recorded reference: where it is, and the rule its networks were filled by (its README)."""
+"""The recorded outputs of the reference networks, and the rule that gave these networks their weights.
+
+The rule is described in the README of the reference folder.
+"""
 
 import json
 import os
@@ -41,32 +44,32 @@ def shapes(network: str) -> dict[str, tuple[int, ...]]:
 
 
 def fill(network: nn.Module) -> None:
-    """Set every parameter and buffer by the rule of the reference, and go to eval mode."""
+    """Set every parameter and buffer of a network by the rule of the reference, and go to eval mode."""
     network.load_state_dict(by_rule(network.state_dict()))
     network.eval()
 
 
-def filled(wanted: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
-    """A `state_dict` of these keys and shapes by the rule of the reference."""
-    whole = {"num_batches_tracked": torch.int64}
+def filled(shape_of: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+    """A `state_dict` of these keys and shapes, with values by the rule of the reference."""
+    integers = {"num_batches_tracked": torch.int64}
     return by_rule(
         {
-            key: torch.empty(shape, dtype=whole.get(key.rpartition(".")[2], torch.float32), device="meta")
-            for key, shape in wanted.items()
+            key: torch.empty(shape, dtype=integers.get(key.rpartition(".")[2], torch.float32), device="meta")
+            for key, shape in shape_of.items()
         }
     )
 
 
 def by_rule(like: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Values by the rule of the reference for tensors of these keys, shapes and kinds."""
-    found = {key: _drawn(index, key, like[key]) for index, key in enumerate(sorted(like))}
-    for key in list(found):
+    """Values by the rule of the reference, for tensors of the keys, shapes and types of `like`."""
+    state = {key: _drawn(index, key, like[key]) for index, key in enumerate(sorted(like))}
+    for key in list(state):
         if key.endswith("weight_orig"):
-            matrix = found[key].flatten(1).double()
+            matrix = state[key].flatten(1).double()
             left, _, right = torch.linalg.svd(matrix, full_matrices=False)
             stem = key.removesuffix("orig")
-            found[f"{stem}u"], found[f"{stem}v"] = left[:, 0].float(), right[0].float()
-    return found
+            state[f"{stem}u"], state[f"{stem}v"] = left[:, 0].float(), right[0].float()
+    return state
 
 
 def _drawn(index: int, key: str, like: torch.Tensor) -> torch.Tensor:

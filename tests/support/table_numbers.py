@@ -32,12 +32,12 @@ HOW = (
 
 def dump(records, folder):
     """Write every view of the registered tables as `bench table --format json` prints it."""
-    registry, known = load_registry(), read_records(records)
+    registry, stored = load_registry(), read_records(records)
     folder.mkdir(parents=True, exist_ok=True)
     for name in registry.names("tables"):
         spec = registry.get("tables", name).load()
         for suffix, options in OPTIONS.items():
-            text = render(build_table(spec, known, **options), "json")
+            text = render(build_table(spec, stored, **options), "json")
             (folder / f"{name}{suffix}.json").write_text(text + "\n")
 
 
@@ -87,11 +87,11 @@ def _without_nulls(cell):
 
 
 def _by_place(cells):
-    """Where each cell stands -> its numbers. Cells with one place are told apart by their order."""
-    found = {}
+    """Place of a cell in the table -> its numbers. Cells of the same place are told apart by their order."""
+    by_place = {}
     for cell in cells:
         place = ", ".join(f"{name} {cell[name]}" for name in sorted(cell) if name not in NUMBERS)
-        while place in found:
+        while place in by_place:
             place += " (again)"
-        found[place] = {name: cell.get(name) for name in NUMBERS}
-    return found
+        by_place[place] = {name: cell.get(name) for name in NUMBERS}
+    return by_place

@@ -1,4 +1,4 @@
-"""Volumes for tests of methods: an organ that holds a tumour, segmented well or badly."""
+"""Volumes for tests of methods: an organ that contains a tumour, segmented well or badly."""
 
 from dataclasses import replace
 from functools import partial
@@ -41,7 +41,7 @@ INFO = DatasetInfo(
 
 
 def truth_of(index):
-    """int64 SHAPE: an ellipsoid of class 1 with a ball of class 2, both of varied size."""
+    """The label map, int64 SHAPE: an ellipsoid of class 1 with a ball of class 2, whose sizes vary."""
     z, y, x = np.indices(SHAPE)
     organ = ((z - 7) / 5) ** 2 + ((y - 9) / (5 + index % 3)) ** 2 + ((x - 5) / 4) ** 2 <= 1
     tumour = (z - 7) ** 2 + (y - 8) ** 2 + (x - 5) ** 2 <= 3 + index % 5
@@ -49,13 +49,13 @@ def truth_of(index):
 
 
 def image_of(label, index):
-    """float32 (1, *SHAPE) in [0, 1]: brighter by class, with noise."""
+    """The image, float32 (1, *SHAPE) in [0, 1]: the higher the class, the brighter, with noise."""
     noise = np.random.default_rng(index).normal(0, 0.05, SHAPE)
     return np.clip(0.2 + 0.25 * label + noise, 0, 1)[None].astype(np.float32)
 
 
 def predicted(label, badness, passes=4):
-    """A segmentation that misses a share of the voxels, and is the less sure the more it misses."""
+    """A segmentation that misses the share `badness` of the voxels, and is less sure the more it misses."""
     drawn = np.random.default_rng(int(1000 * badness)).random(SHAPE)
     labels = np.where(drawn < badness, 0, label)
     sure = 0.98 - 0.4 * badness
@@ -84,7 +84,7 @@ def sample_of(index):
 
 
 class Blobs(Pairs):
-    """Volumes whose segmentations go from right to mostly missing."""
+    """Training pairs whose segmentations go from right (the first) to mostly missing (the last)."""
 
     key = "blobs"
 
@@ -106,7 +106,7 @@ def items(count=8):
 
 
 def context(folder, count=8):
-    """A run's context over the blobs; what methods share is kept below `folder`."""
+    """The context of a run that trains on the volumes. Artifacts are made below `folder`, once each."""
     made = {}
 
     def artifact(name, config, build, *, seed=0, inputs=()):
@@ -115,12 +115,12 @@ def context(folder, count=8):
             made[key] = folder / f"{name}-{len(made)}"
             made[key].mkdir()
             scratch = folder / "unfinished" / made[key].name
-            build(made[key], replace(found, workspace=scratch, seed=seed))
+            build(made[key], replace(run, workspace=scratch, seed=seed))
         return made[key]
 
     train = [sample_of(index) for index in range(count)]
-    found = bare_context(folder, INFO, train=train, precision="32", artifact=artifact)
-    return found
+    run = bare_context(folder, INFO, train=train, precision="32", artifact=artifact)
+    return run
 
 
 def method(kind, task=Task.IMAGE_FAILURE, **options):
@@ -131,7 +131,7 @@ def method(kind, task=Task.IMAGE_FAILURE, **options):
 
 
 def fitted(kind, folder, count=8, **options):
-    """Such a method, fitted, written and read."""
+    """A method of `method` that was fitted, saved and loaded, and the context of its run."""
     one, other = method(kind, **options), method(kind, **options)
     run = context(folder, count)
     one.fit(Blobs(count), run)

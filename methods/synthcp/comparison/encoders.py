@@ -1,4 +1,4 @@
-"""Encoders of the comparison network: an image and one more channel to four feature maps."""
+"""Encoders of the comparison network, from an image and one more channel to four feature maps."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...benchmark.interfaces.errors import BenchError
-from ...benchmark.segmenters.imagenet_encoders import lite0_encoder
-from ...benchmark.weights.checkpoints import load_strict, read_checkpoint
-from ...benchmark.weights.pretrained import LITE0, RESNET18, find_weights
-from ..building_blocks.dimensions import BATCH_NORM, CONVOLUTION
+from ....benchmark.interfaces.errors import BenchError
+from ....benchmark.segmenters.imagenet_encoders import lite0_encoder
+from ....benchmark.weights.checkpoints import load_strict, read_checkpoint
+from ....benchmark.weights.pretrained import LITE0, RESNET18, find_weights
+from ...building_blocks.dimensions import BATCH_NORM, CONVOLUTION
 
 Encoder = Literal["resnet18", "efficientnet-lite0", "small"]
 SMALL = "small"
@@ -25,11 +25,19 @@ WIDTHS: dict[str, tuple[int, ...]] = {
 
 
 def make_encoder(name: Encoder, pretrained: bool, ndim: int, channels: int) -> nn.Module:
-    """An encoder of an image's channels and one more, which starts from zero where the others are pretrained.
+    """Make an encoder of an image and one more channel.
+
+    With ImageNet weights, the weights of the further channel start at zero.
+
+    Args:
+        name: the encoder.
+        pretrained: whether it starts from ImageNet weights.
+        ndim: 2 for images, 3 for volumes.
+        channels: channels of the image.
 
     Raises:
-        BenchError: the ImageNet weights are not on this machine, or the encoder has none, or none in three
-            dimensions.
+        BenchError: the ImageNet weights are not on this machine, or the encoder has none in `ndim`
+            dimensions, or the encoder itself does not exist in `ndim` dimensions.
     """
     if pretrained and (ndim == 3 or name == SMALL):
         raise BenchError(
@@ -37,9 +45,9 @@ def make_encoder(name: Encoder, pretrained: bool, ndim: int, channels: int) -> n
             "set comparison.pretrained=false"
         )
     if name == SMALL:
-        return Residual(ndim, channels + 1, WIDTHS[SMALL], blocks=1)
+        return ResidualEncoder(ndim, channels + 1, WIDTHS[SMALL], blocks=1)
     if ndim == 3 and name == RESNET18:
-        return Residual(ndim, channels + 1, WIDTHS[RESNET18], blocks=2)
+        return ResidualEncoder(ndim, channels + 1, WIDTHS[RESNET18], blocks=2)
     if ndim == 3:
         raise BenchError(f"the encoder '{name}' has two dimensions: set comparison.encoder=small or resnet18")
     if name == RESNET18:
@@ -51,7 +59,11 @@ def make_encoder(name: Encoder, pretrained: bool, ndim: int, channels: int) -> n
 
 
 class ResNet18(nn.Module):
-    """The four stages of torchvision's ResNet-18, with a fourth input channel."""
+    """The four stages of torchvision's ResNet-18, with a fourth input channel, for images.
+
+    Args:
+        pretrained: whether to start from ImageNet weights.
+    """
 
     def __init__(self, pretrained: bool) -> None:
         super().__init__()
@@ -67,20 +79,22 @@ class ResNet18(nn.Module):
         self.layer3, self.layer4 = network.layer3, network.layer4
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """float32 (B, 4, H, W) to 64, 128, 256 and 512 channels at strides 4 to 32."""
+        """Encode float32 (B, 4, H, W) to maps of 64, 128, 256 and 512 channels at strides 4, 8, 16 and 32."""
         x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
         return _stages(x, (self.layer1, self.layer2, self.layer3, self.layer4))
 
 
-class Residual(nn.Module):
+class ResidualEncoder(nn.Module):
     """Four stages of residual blocks from scratch, in two or three dimensions.
 
-    With two blocks a stage and ResNet-18's widths it is ResNet-18 but for its stem: one convolution of stride
-    2, since volumes are few voxels wide.
+    With two blocks per stage and the widths of ResNet-18 it is ResNet-18 with another stem: a single
+    convolution of stride 2, since volumes are few voxels wide.
 
     Args:
-        inputs: channels.
-        blocks: a stage.
+        ndim: 2 for images, 3 for volumes.
+        inputs: number of input channels.
+        widths: channels of each stage.
+        blocks: number of blocks per stage.
     """
 
     def __init__(self, ndim: int, inputs: int, widths: tuple[int, ...], blocks: int) -> None:
@@ -94,12 +108,12 @@ class Residual(nn.Module):
             self.stages.append(nn.Sequential(first, *more))
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """float32 (B, inputs, *spatial) to the widths' channels at strides 2 to 16."""
+        """Encode float32 (B, inputs, *spatial) to maps of `widths` channels at strides 2, 4, 8 and 16."""
         return _stages(self.stem(x), self.stages)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3-wide convolutions beside a shortcut (He et al., CVPR 2016)."""
+    """Two 3-wide convolutions and a shortcut around them (He et al., CVPR 2016)."""
 
     def __init__(self, ndim: int, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -109,12 +123,12 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Sequential(*_normed(ndim, inputs, outputs, 1, stride))
 
     def forward(self, x: Tensor) -> Tensor:
-        """float32 (B, inputs, *spatial) to (B, outputs, *spatial / stride)."""
+        """Map float32 (B, inputs, *spatial) to (B, outputs, *spatial / stride)."""
         return F.relu(self.path(x) + self.shortcut(x))
 
 
 def with_fourth_channel(conv: Any) -> Any:
-    """The same convolution with one more input channel."""
+    """Add an input channel with weights of zero to a 2-D convolution."""
     weight = conv.weight.data
     conv.weight = nn.Parameter(torch.cat([weight, torch.zeros_like(weight[:, :1])], dim=1))
     conv.in_channels += 1
@@ -127,8 +141,8 @@ def _normed(ndim: int, inputs: int, outputs: int, kernel: int, stride: int) -> t
 
 
 def _stages(x: Tensor, stages: Any) -> list[Tensor]:
-    found = []
+    outputs = []
     for stage in stages:
         x = stage(x)
-        found.append(x)
-    return found
+        outputs.append(x)
+    return outputs
