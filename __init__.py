@@ -1,5 +1,6 @@
 """segalarm: an alarm system for segmentation. The public API; imports no torch."""
 
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ from .benchmark.plugins.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from .benchmark.storage.record import load_records
+    from .results.table_spec import Section, TableSpec
 
 try:
     __version__ = version("segalarm")
@@ -43,11 +45,17 @@ except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0+unknown"
 
 
-def __getattr__(name: str) -> Any:
-    if name == "load_records":  # pandas takes most of a second to import
-        from .benchmark.storage.record import load_records
+_LAZY = {
+    "Section": ".results.table_spec",
+    "TableSpec": ".results.table_spec",
+    "load_records": ".benchmark.storage.record",
+}
+"""Public names whose modules are imported when a name is first used, so that `import segalarm` stays fast."""
 
-        return load_records
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name], __name__), name)
     raise AttributeError(f"module 'segalarm' has no attribute {name!r}")
 
 
@@ -74,8 +82,10 @@ __all__ = [
     "Protocol",
     "Sample",
     "Scores",
+    "Section",
     "Segmenter",
     "Source",
+    "TableSpec",
     "Task",
     "Truth",
     "View",
