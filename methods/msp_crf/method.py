@@ -36,7 +36,10 @@ class MSPCRFConfig(Config):
     """Hyper-parameters.
 
     Attributes:
-        iterations, spatial, channel, compatibility: of the CRF, see `refined`.
+        iterations: number of mean-field iterations.
+        spatial: standard deviation of the kernel in pixels.
+        channel: standard deviation of the kernel in probability.
+        compatibility: weight of the kernel.
         by: "pydensecrf" for the package, as published, on processor cores; "torch" for `refined_by_blur`, on
             the device of the run.
     """

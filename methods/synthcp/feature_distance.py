@@ -18,7 +18,8 @@ def cosine_distance(real: Tensor, synthesized: Tensor, size: tuple[int, int]) ->
     """The cosine distance of features, 1 - <f(x) / |f(x)|, f(x̂) / |f(x̂)|> (Eq. 9).
 
     Args:
-        real, synthesized: f(x) and f(x̂), float32 (C, h, w).
+        real: f(x), float32 (C, h, w).
+        synthesized: f(x̂), float32 (C, h, w).
         size: height and width of the result, to which the map is enlarged.
 
     Returns:

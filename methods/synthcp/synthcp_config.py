@@ -21,7 +21,8 @@ class SynthCPConfig(Config):
 
     Attributes:
         cgan: hyper-parameters of the cGAN.
-        layer, scales: the features of Eq. 9, see `Features`.
+        layer: the layer of the features of Eq. 9, see `Features`.
+        scales: the scales that these features are averaged over, see `Features`.
         t: threshold of the post-processing with MSP (Section 3.3; Table 4).
         fusion: how Eq. 9 is combined with MSP: "gate" by the threshold `t`, as published, or "product", see
             `product`.

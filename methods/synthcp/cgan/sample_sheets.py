@@ -20,7 +20,8 @@ def write_sheet(file: Path, labels: Tensor, real: Tensor, fake: Tensor, classes:
     Args:
         file: the picture.
         labels: int64 (B, *spatial). Of volumes, the middle slice is shown.
-        real, fake: float32 (B, C, *spatial) in [-1, 1].
+        real: real images, float32 (B, C, *spatial) in [-1, 1].
+        fake: synthesized images, float32 (B, C, *spatial) in [-1, 1].
         classes: number of classes.
     """
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -21,13 +21,19 @@ class SynthesisConfig(Config):
     Attributes:
         size: size of the synthesized image, (height, width), or of the patches of volumes. A single number is
             the height of an image, whose width keeps the aspect, or the length of each axis of a patch.
-        ngf, ndf: widths of the generator and of the discriminator.
-        upsampling, norm, spade_norm: of the generator, see `Generator` (`spade_norm` is its `spade`).
+        ngf: width of the generator, see `Generator`.
+        ndf: width of the discriminator, see `Discriminator`.
+        upsampling: number of doublings of the generator, see `Generator`.
+        norm: normalization of the generator's convolutions, see `Generator`.
+        spade_norm: the normalization that labels modulate, `spade` of `Generator`.
         epochs: passes over the training split, if `steps` is None.
         steps: number of optimizer steps.
         decay: part of the training, at its end, over which the learning rates fall to 0.
-        generator_rate, discriminator_rate: learning rates.
-        feature_matching, perceptual, l1: weights of the losses beside the hinge loss.
+        generator_rate: learning rate of the generator.
+        discriminator_rate: learning rate of the discriminator.
+        feature_matching: weight of the feature-matching loss, beside the hinge loss of weight 1.
+        perceptual: weight of the perceptual loss.
+        l1: weight of the l1 loss.
         perceptual_weights: network of the perceptual loss. None for no such loss, as always in volumes.
         flip: whether to mirror images at random.
         seed: seed of the training. Runs of several seeds share one cGAN.

@@ -27,7 +27,8 @@ class IntensityRange:
     """The range of intensities that is mapped to [-1, 1]. Intensities beyond the range are clipped.
 
     Attributes:
-        low, high: the ends of the range, float32 (C,).
+        low: the intensities that become -1, float32 (C,), one per channel.
+        high: the intensities that become 1, float32 (C,).
     """
 
     low: Float32

@@ -75,8 +75,8 @@ class ComparisonNetwork(nn.Module):
 
         Args:
             probabilities: ŷ, float32 (B, L, *spatial).
-            image, synthesized: x and x̂, float32 (B, C, *spatial), `normalised`. x̂ is None without
-                synthesis.
+            image: x, float32 (B, C, *spatial), `normalised`.
+            synthesized: x̂, float32 (B, C, *spatial), `normalised`; None without synthesis.
 
         Returns:
             The predicted IoU (in volumes: Dice) of each class (B, L), and the logit of c, the confidence that
