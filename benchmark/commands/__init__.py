@@ -1,4 +1,7 @@
-"""The commands of `bench`, one module for each, and the options that they share."""
+"""The commands of `bench`, a module for each, and the options that they share.
+
+The modules import heavy packages (torch, pandas) inside functions, so that `bench --help` stays fast.
+"""
 
 import click
 

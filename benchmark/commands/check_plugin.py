@@ -10,7 +10,7 @@ import click
 
 from ..interfaces.errors import UnknownNameError
 from ..plugins.registry import load_registry
-from .options import examples
+from .options.shared_options import examples
 
 CHECKED = ("methods", "datasets", "segmenters")
 """The kinds of names that have an interface to conform to."""

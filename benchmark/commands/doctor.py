@@ -16,7 +16,8 @@ import click
 from ..interfaces import Dataset
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Registry, load_registry
-from .options import data_folders, examples, home, workspace_option
+from .options.option_values import data_folders, home
+from .options.shared_options import examples, workspace_option
 
 PACKAGES = ("segalarm", "torch", "torchvision", "mmsegmentation", "mmcv-lite", "mmengine", "numpy", "pandas")
 EXTRAS = {

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from ..plugins.registry import load_registry
-from .options import (
+from .options.run_request import make_request
+from .options.shared_options import (
     PATH,
     checkpoint_option,
     data_option,
     examples,
-    make_request,
     preset_option,
     protocol_option,
     run_options,

@@ -9,7 +9,8 @@ import click
 from ..interfaces import Dataset
 from ..interfaces.errors import BenchError
 from ..plugins.registry import load_registry
-from .options import data_folders, data_option, examples, home, workspace_option
+from .options.option_values import data_folders, home
+from .options.shared_options import data_option, examples, workspace_option
 
 
 @click.command(epilog=examples("bench data", "bench data streethazards --fetch --data /data/streethazards"))

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from ..plugins.registry import load_registry
-from .options import PATH, examples, home, imported_file, workspace_option
+from .options.option_values import home, imported_file
+from .options.shared_options import PATH, examples, workspace_option
 
 
 @click.command(

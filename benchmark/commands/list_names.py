@@ -7,7 +7,7 @@ import json
 import click
 
 from ..plugins.registry import KINDS, collision, load_registry
-from .options import examples
+from .options.shared_options import examples
 
 
 @click.command("list", epilog=examples("bench list methods", "bench list --json"))

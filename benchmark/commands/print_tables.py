@@ -10,15 +10,8 @@ import click
 
 from ..interfaces.errors import UnknownNameError
 from ..plugins.registry import Registry, load_registry
-from .options import (
-    PATH,
-    PRESETS,
-    PROTOCOLS,
-    choices,
-    examples,
-    home,
-    workspace_option,
-)
+from .options.option_values import home
+from .options.shared_options import PATH, PRESETS, PROTOCOLS, choices, examples, workspace_option
 
 METRIC_OPTIONS = ("aggregation", "all_metrics", "per_class", "cost")
 """The options that choose numbers of the records; the matrix prints none."""

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from ..plugins.registry import load_registry
-from .options import PATH, examples, make_request, run_options
+from .options.run_request import make_request
+from .options.shared_options import PATH, examples, run_options
 
 
 @click.command(

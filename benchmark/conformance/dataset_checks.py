@@ -12,7 +12,7 @@ import numpy as np
 from ..interfaces import VOID, Dataset, DatasetInfo, Sample, Task
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Entry
-from .requirement import Check, NonconformingError, require
+from .requirement import Check, NonconformingError, require, require_subclass
 from .toys import made_toy
 
 WITHOUT_IMAGES = (".json", ".txt", ".csv", ".md")
@@ -31,8 +31,7 @@ def dataset_checks(entry: Entry) -> Iterator[Check]:
 
 def _check_declares(entry: Entry, folder: Path) -> None:
     dataset_class = entry.load()
-    is_dataset = isinstance(dataset_class, type) and issubclass(dataset_class, Dataset)
-    require(is_dataset, f"{entry.target} is not a subclass of Dataset")
+    require_subclass(dataset_class, Dataset, entry.target)
     info = dataset_class.info
     require(info.name == entry.name, f"it is registered as {entry.name}, but info.name is {info.name}")
     require(

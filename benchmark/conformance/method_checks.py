@@ -31,7 +31,7 @@ from ..plugins.configure import configure
 from ..plugins.registry import Entry
 from ..training.fold_predictions import LabelPairs, LivePairs
 from .colour_segmenter import ColourSegmenter
-from .requirement import Check, require, require_no_pickles, require_strict_config
+from .requirement import Check, require, require_no_pickles, require_strict_config, require_subclass
 from .toys import TOYS, made_toy, toy_class, toy_context
 
 
@@ -73,8 +73,7 @@ def method_checks(entry: Entry) -> Iterator[Check]:
 
 def _check_declares(entry: Entry, folder: Path) -> None:
     method_class = entry.load()
-    is_method = isinstance(method_class, type) and issubclass(method_class, Method)
-    require(is_method, f"{entry.target} is not a subclass of Method")
+    require_subclass(method_class, Method, entry.target)
     require(entry.tasks, f"{entry.name} is registered without tasks")
     require(entry.summary, f"{entry.name} is registered without a summary")
     fits = False

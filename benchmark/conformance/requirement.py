@@ -51,6 +51,12 @@ def require(condition: Any, message: str) -> None:
         raise NonconformingError(message)
 
 
+def require_subclass(plugin: Any, base: type[Any], target: str) -> None:
+    """A registered target is a class of the right kind."""
+    conforms = isinstance(plugin, type) and issubclass(plugin, base)
+    require(conforms, f"{target} is not a subclass of {base.__name__}")
+
+
 def require_strict_config(plugin: type[Any], name: str) -> None:
     """The plugin's `Config` refuses a key that it does not know."""
     require(issubclass(plugin.Config, Config), f"{name}: Config is not a subclass of segalarm.Config")

@@ -25,7 +25,14 @@ from ..interfaces import (
 from ..interfaces.errors import BenchError
 from ..plugins.configure import configure
 from ..plugins.registry import Entry
-from .requirement import Check, NonconformingError, require, require_no_pickles, require_strict_config
+from .requirement import (
+    Check,
+    NonconformingError,
+    require,
+    require_no_pickles,
+    require_strict_config,
+    require_subclass,
+)
 from .toys import TOYS, made_toy, toy_class, toy_context
 
 PASSES = 3
@@ -39,8 +46,7 @@ def segmenter_checks(entry: Entry) -> Iterator[Check]:
 
 def _check_segmenter(entry: Entry, folder: Path) -> None:
     segmenter_class = entry.load()
-    is_segmenter = isinstance(segmenter_class, type) and issubclass(segmenter_class, Segmenter)
-    require(is_segmenter, f"{entry.target} is not a subclass of Segmenter")
+    require_subclass(segmenter_class, Segmenter, entry.target)
     require_strict_config(segmenter_class, entry.name)
     dataset = made_toy(_toy_of(entry), folder)
     segmenter = _segmenter(entry, dataset.info)

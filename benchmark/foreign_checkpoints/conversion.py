@@ -10,9 +10,9 @@ from torch import Tensor
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Registry
 from ..weights.checkpoints import check_fit, read_checkpoint, save_tensors
+from .checkpoint_layout import State
 from .mmsegmentation_networks import of_mmsegmentation
-from .reference_networks import SOURCES, generator_width
-from .source import State
+from .reference_networks import LAYOUTS, generator_width
 
 SUFFIX = ".safetensors"
 
@@ -23,8 +23,8 @@ def convert(
     """Convert a checkpoint to safetensors files with the names of this project's weights.
 
     Args:
-        name: a key of `SOURCES`, a segmenter made of mmsegmentation's models, or an mmsegmentation config.
-        files: the checkpoint, as many files as its `Source` names.
+        name: a key of `LAYOUTS`, a segmenter made of mmsegmentation's models, or an mmsegmentation config.
+        files: the checkpoint, as many files as its `CheckpointLayout` names.
         classes: the number of classes; None for that of the published experiment, or what the weights tell.
         out: the file to write. The second network of a checkpoint goes into a file beside it.
         registry: knows the segmenters.
@@ -39,18 +39,18 @@ def convert(
     """
     if out.suffix != SUFFIX:
         raise BenchError(f"--out {out}: the file that is written is a {SUFFIX} file; give it that ending")
-    source = SOURCES.get(name) or of_mmsegmentation(name, registry, SOURCES)
-    if len(files) != len(source.files):
-        expected_files = ", then ".join(source.files)
+    layout = LAYOUTS.get(name) or of_mmsegmentation(name, registry, LAYOUTS)
+    if len(files) != len(layout.files):
+        expected_files = ", then ".join(layout.files)
         raise BenchError(
-            f"{name} is read from {len(source.files)} file(s), {expected_files}; got {len(files)}"
+            f"{name} is read from {len(layout.files)} file(s), {expected_files}; got {len(files)}"
         )
     states = [read_checkpoint(file) for file in files]
-    count = classes or source.classes or _classes_of(states[0], files[0])
-    states = source.prepare(states, count)
+    count = classes or layout.classes or _classes_of(states[0], files[0])
+    states = layout.prepare(states, count)
     expected: list[State] = [{} for _ in files]
     places = []
-    for part in source.parts:
+    for part in layout.parts:
         own = part.network(count, states[0]).state_dict()
         places.append({key: part.theirs(key) for key in own})
         for key, (number, theirs) in places[-1].items():
@@ -58,7 +58,7 @@ def convert(
     for file, expected_state, state in zip(files, expected, states, strict=True):
         check_fit(expected_state, state, file)
     written = []
-    for part, place in zip(source.parts, places, strict=True):
+    for part, place in zip(layout.parts, places, strict=True):
         file = out.with_name(f"{out.name.removesuffix(SUFFIX)}{part.suffix}{SUFFIX}")
         renamed = {key: states[number][theirs] for key, (number, theirs) in place.items()}
         save_tensors(part.finish(renamed), file)

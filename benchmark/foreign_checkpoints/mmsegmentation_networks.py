@@ -12,10 +12,10 @@ from ..plugins.registry import Registry
 from ..run.inputs import find_segmenter
 from ..segmenters.mmsegmentation.construction.blueprint import read_blueprint
 from ..segmenters.mmsegmentation.construction.network import build_network
-from .source import Part, Source, State
+from .checkpoint_layout import CheckpointLayout, Part, State
 
 
-def of_mmsegmentation(name: str, registry: Registry, others: Iterable[str]) -> Source:
+def of_mmsegmentation(name: str, registry: Registry, others: Iterable[str]) -> CheckpointLayout:
     """A checkpoint of a segmenter or config of mmsegmentation; the weights keep their names.
 
     Args:
@@ -38,7 +38,7 @@ def of_mmsegmentation(name: str, registry: Registry, others: Iterable[str]) -> S
         )
     network = partial(network_of_config, config)
     option = f"--segmenter {name} --checkpoint {{file}}"
-    return Source((Part(network, option),), None, prepare=_without_preprocessor)
+    return CheckpointLayout((Part(network, option),), None, prepare=_without_preprocessor)
 
 
 def network_of_config(config: str, classes: int, state: Mapping[str, Tensor]) -> nn.Module:

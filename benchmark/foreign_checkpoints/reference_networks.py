@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from ..weights import published_names
+from .checkpoint_layout import CheckpointLayout, Part, State
 from .mmsegmentation_networks import network_of_config
-from .source import Part, Source, State
 
 CITYSCAPES = 19
 STREETHAZARDS = 13
@@ -90,21 +90,23 @@ def _prepare_pspnet(states: list[State], classes: int) -> list[State]:
     return [encoder, published_names.narrowed(decoder, classes)]
 
 
-SOURCES: Mapping[str, Source] = {
-    "spade-generator": Source((Part(_generator, GENERATOR_OPTION),), None),
-    "spade-discriminator": Source(
+LAYOUTS: Mapping[str, CheckpointLayout] = {
+    "spade-generator": CheckpointLayout((Part(_generator, GENERATOR_OPTION),), None),
+    "spade-discriminator": CheckpointLayout(
         (Part(_discriminator, "(no run reads the discriminator: it is for further training)"),), CITYSCAPES
     ),
-    "synthcp-comparison": Source(
+    "synthcp-comparison": CheckpointLayout(
         (Part(partial(_comparison, True), _comparison_option("synthcp")),), CITYSCAPES
     ),
-    "direct-prediction": Source(
+    "direct-prediction": CheckpointLayout(
         (Part(partial(_comparison, False), _comparison_option("direct-prediction")),), CITYSCAPES
     ),
-    "fcn8s": Source((_FCN8S,), CITYSCAPES, prepare=_prepare_fcn8s),
-    "deeplab": Source((_DEEPLAB,), CITYSCAPES),
-    "tcp-fcn8s": Source((_FCN8S, _tcp((256, 512, 4096))), CITYSCAPES, prepare=_prepare_fcn8s),
-    "tcp-deeplab": Source((_DEEPLAB, _tcp((256,))), CITYSCAPES),
-    "pspnet": Source((_PSPNET,), STREETHAZARDS, ("the encoder's", "the decoder's"), _prepare_pspnet),
+    "fcn8s": CheckpointLayout((_FCN8S,), CITYSCAPES, prepare=_prepare_fcn8s),
+    "deeplab": CheckpointLayout((_DEEPLAB,), CITYSCAPES),
+    "tcp-fcn8s": CheckpointLayout((_FCN8S, _tcp((256, 512, 4096))), CITYSCAPES, prepare=_prepare_fcn8s),
+    "tcp-deeplab": CheckpointLayout((_DEEPLAB, _tcp((256,))), CITYSCAPES),
+    "pspnet": CheckpointLayout(
+        (_PSPNET,), STREETHAZARDS, ("the encoder's", "the decoder's"), _prepare_pspnet
+    ),
 }
 """Name of a network, as `bench import-checkpoint` takes it -> its checkpoint."""

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 import pytest
-from segalarm.benchmark.commands.options import by_dataset, data_folders, make_request, names
+from segalarm.benchmark.commands.options.option_values import by_dataset, data_folders, names
+from segalarm.benchmark.commands.options.run_request import make_request
 from segalarm.benchmark.interfaces import Preset, Protocol, Task
 from segalarm.benchmark.interfaces.errors import UnknownNameError
 from segalarm.benchmark.plugins.registry import load_registry

@@ -100,10 +100,11 @@ def test_every_registered_target_can_be_imported():
         entry.load()
 
 
-def test_listing_imports_no_torch():
+def test_listing_and_help_import_no_torch():
     code = (
         "import sys; from click.testing import CliRunner; from segalarm.cli import main; "
         "assert CliRunner().invoke(main, ['list']).exit_code == 0; "
+        "assert CliRunner().invoke(main, ['run', '--help']).exit_code == 0; "
         "assert not {'torch', 'mmseg', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,7 +5,6 @@ import shutil
 import sys
 import types
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +12,13 @@ from click.testing import CliRunner
 from PIL import Image
 from segalarm import FitOn, Method, Needs, Scores, Task
 from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
-from segalarm.benchmark.figures.sample_panels import as_grey, busiest, flat, panels
 from segalarm.benchmark.interfaces import Protocol, Sample, Truth
 from segalarm.benchmark.interfaces.errors import ExtraMissingError
 from segalarm.benchmark.metrics import per_class_dice
 from segalarm.benchmark.plugins.registry import Entry, load_registry
-from segalarm.benchmark.run.runner import Outcome
+from segalarm.benchmark.run.jobs import Unplanned
+from segalarm.benchmark.run.request import Request
+from segalarm.benchmark.run.runner import describe
 from segalarm.benchmark.storage.record import read_records
 from segalarm.cli import main
 from segalarm.datasets.msd import Pancreas
@@ -182,62 +182,22 @@ def test_a_truncated_volume_is_one_error_that_names_it(bench, folder, tmp_path):
     assert f"{folder}/pancreas_" in result.output
 
 
+@pytest.mark.parametrize("datasets", [(), ("pancreas-mini",)])
+def test_a_missing_extra_is_a_reason_to_skip_unless_the_data_set_was_asked_for(
+    datasets, tmp_path, monkeypatch
+):
+    unplanned = Unplanned("pancreas-mini", ExtraMissingError("reading volumes", "medical", "nibabel"))
+    monkeypatch.setattr("segalarm.benchmark.run.runner.plan", lambda request, registry: [unplanned])
+    outcome = describe(Request(datasets=datasets, workspace=tmp_path), load_registry(), print)
+    assert outcome.failed is bool(datasets)
+    assert (outcome.errors or outcome.absent) == [unplanned]
+    assert "pip install 'segalarm[medical]'" in str(unplanned.error)
+
+
 def volume(label):
     truth = Truth(label, None, np.ones(label.shape, bool))
     ramp = np.linspace(0, 1, label.size, dtype=np.float32).reshape(1, *label.shape)
     return Sample("case", lambda: ramp, lambda: truth)
-
-
-def test_the_slice_is_the_one_with_the_most_predicted_structure():
-    labels = np.zeros((9, 6, 7), np.int64)
-    assert busiest(labels, INFO) == 4
-    labels[2, :, :] = 1
-    assert busiest(labels, INFO) == 2
-    labels[7, :3, :3], labels[6, 0, 0] = 2, 2
-    assert busiest(labels, INFO) == 7  # the tumour counts, however large the organ is elsewhere
-
-
-def test_all_panels_are_of_that_slice():
-    truth, labels = np.zeros((2, 8, 5, 6), np.int64)
-    truth[3, 1:4, 1:4], labels[3, 2:4, 1:5] = 2, 2
-    pixel = np.arange(8 * 5 * 6, dtype=np.float32).reshape(8, 5, 6)
-    picture = np.repeat(np.arange(4, dtype=np.uint8), 3 * 4).reshape(4, 3, 2, 2).transpose(1, 0, 2, 3)
-    sample = volume(truth)
-    cut = flat(sample, labels, {"guess": Scores(pixel=pixel, shown={"made": picture})}, INFO)
-    found = {title: image for title, image, _ in panels(*cut, Task.PIXEL_FAILURE, INFO)}
-    assert list(found) == ["case, slice 3", "label", "prediction", "made", "errors", "guess"]
-    np.testing.assert_array_equal(found["guess"], pixel[3])
-    np.testing.assert_array_equal(found["label"][..., 0] > 0, truth[3] > 0)
-    np.testing.assert_array_equal(found["errors"][..., 0] == 255, truth[3] != labels[3])
-    assert (found["made"] == 1).all()  # 4 slices for 8
-    grey = found["case, slice 3"]
-    assert (grey[..., 0] == grey[..., 2]).all()
-    np.testing.assert_array_equal(grey[..., 0], (sample.image[0, 3] * 255).astype(np.uint8))
-
-
-def test_standardised_intensities_are_stretched():
-    image = np.random.default_rng(0).normal(0, 1, (2, 4, 20, 20)).astype(np.float32)
-    grey = as_grey(image)
-    assert grey.shape == (3, 4, 20, 20)
-    assert grey.min() == 0
-    assert grey.max() == 1
-    order = np.argsort(image[0].ravel())
-    assert (np.diff(grey[0].ravel()[order]) >= 0).all()
-
-
-def test_a_photograph_is_left_as_it_is():
-    info = replace(INFO, ndim=2)
-    sample, labels = volume(np.zeros((4, 5, 6), np.int64)), np.zeros((5, 6), np.int64)
-    assert flat(sample, labels, {}, info) == (sample, labels, {})
-
-
-def test_a_missing_extra_is_a_reason_to_skip_unless_the_data_set_was_asked_for():
-    error = ExtraMissingError("reading volumes", "medical", "nibabel")
-    for wanted in (False, True):
-        outcome = Outcome()
-        outcome.note("pancreas-mini", error, wanted)
-        assert outcome.failed is wanted
-        assert "pip install 'segalarm[medical]'" in (outcome.errors or outcome.absent)[0][1]
 
 
 def test_the_protocol_changes_nothing_in_volumes():

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from segalarm.benchmark.foreign_checkpoints.conversion import convert
-from segalarm.benchmark.foreign_checkpoints.reference_networks import SOURCES
+from segalarm.benchmark.foreign_checkpoints.reference_networks import LAYOUTS
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
 from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.benchmark.segmenters.mmsegmentation.construction.blueprint import read_blueprint
@@ -152,7 +152,7 @@ def test_spade_is_imported_at_its_full_width(tmp_path, name, recorded_as, classe
 
 def small(name, classes=5):
     """Zeros of the keys and shapes of a network with few weights, as the reference names them."""
-    part = SOURCES[name].parts[0]
+    part = LAYOUTS[name].parts[0]
     return {part.theirs(key)[1]: value for key, value in part.network(classes, {}).state_dict().items()}
 
 
@@ -188,14 +188,14 @@ def test_keys_of_a_segmenter_are_named_as_the_reference_names_them(name):
     wanted = shapes(name)
     wanted.pop("upscore2.w", None)
     found = {}
-    for part in SOURCES[name.replace("_", "-")].parts:
+    for part in LAYOUTS[name.replace("_", "-")].parts:
         own = part.network(19, {}).state_dict()
         found.update({part.theirs(key)[1]: tuple(value.shape) for key, value in own.items()})
     assert found == wanted
 
 
 def test_pspnets_150_outputs_are_cut_to_the_classes_and_others_refused(tmp_path):
-    part = SOURCES["pspnet"].parts[0]
+    part = LAYOUTS["pspnet"].parts[0]
     files = [tmp_path / "encoder.pth", tmp_path / "decoder.pth"]
     for outputs in (150, 14):
         states = [{}, {}]

@@ -48,10 +48,10 @@ ALONE = """
 import sys
 from pathlib import Path
 import torch
-from segalarm.benchmark.checks import _context
+from segalarm.benchmark.conformance.toys import toy_context
 from segalarm.benchmark.evaluation.by_task import make_evaluator
 from segalarm.benchmark.interfaces import Needs, Preset, Protocol, Scores, Task
-from segalarm.benchmark.plugins import load_registry
+from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.benchmark.plugins.configure import configure
 from segalarm.datasets.msd import Pancreas
 
@@ -60,7 +60,7 @@ dataset = Pancreas(root / "tree")
 kind = load_registry().get("segmenters", name).load()
 options = {"steps": 1, "batch_size": 1, "per_volume": 1, "dropout": 0.1}
 model = kind(configure(kind, name, options, preset, Protocol.OFFICIAL, dataset.info), dataset.info)
-model.fit(dataset.samples("train"), _context(dataset, root, None))
+model.fit(dataset.samples("train"), toy_context(dataset, root, None))
 sample = dataset.samples("test")[0]
 needs = Needs(logits=True, probabilities=True, monte_carlo=frozenset({1}))
 found = model.predict(torch.from_numpy(sample.image)[None], [sample.key], needs, 0)[0]

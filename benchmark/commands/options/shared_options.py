@@ -1,25 +1,16 @@
-"""Options that several commands share, and the request for a run that their values make.
-
-The modules of commands import heavy packages (torch, pandas) inside functions: `bench --help` stays fast.
-"""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..interfaces import Preset, Protocol, Task
-from ..interfaces.errors import BenchError, UnknownNameError
+from ...interfaces import Preset, Protocol, Task
+from ...interfaces.errors import BenchError, UnknownNameError
 
-if TYPE_CHECKING:
-    from ..run.request import Request
-
-DEFAULT_HOME = Path.home() / ".cache" / "segalarm"
 FROM_COMMAS = ("method", "dataset", "task", "segmenter", "seed")
 """Options whose text holds values separated by commas; a TOML file may give them as a list."""
 PATH = click.Path(path_type=Path)
@@ -102,7 +93,7 @@ set_option = click.option(
 def _read_defaults(context: click.Context, _: click.Parameter, file: Path | None) -> Path | None:
     """Let the table [run] of a TOML file stand in for options that the command line does not give."""
     if file is not None:
-        from ..plugins.configure import read_toml
+        from ...plugins.configure import read_toml
 
         table = read_toml(file).get("run", {})
         if not isinstance(table, dict):
@@ -185,116 +176,3 @@ RUN_OPTIONS = (
 def run_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that say what runs on what."""
     return reduce(lambda decorated, option: option(decorated), reversed(RUN_OPTIONS), command)
-
-
-def home() -> Path:
-    """The default workspace: `BENCH_HOME`, or a folder in the user's cache."""
-    return Path(os.environ.get("BENCH_HOME") or DEFAULT_HOME)
-
-
-def imported_file(workspace: Path, name: str) -> Path:
-    """The file in which `bench import-checkpoint` keeps a checkpoint of this name."""
-    return workspace / "checkpoints" / f"{name}.safetensors"
-
-
-def names(text: str | None, option: str) -> tuple[str, ...]:
-    """The names in a text that separates them by commas; none where the option is not given.
-
-    Raises:
-        click.UsageError: the option is given without a name.
-    """
-    parts = tuple(part.strip() for part in (text or "").split(",") if part.strip())
-    if text is not None and not parts:
-        raise click.UsageError(f"{option} names nothing: give names separated by commas")
-    return parts
-
-
-def names_or_all(text: str, option: str) -> tuple[str, ...]:
-    """Like `names`, but `all` gives an empty tuple."""
-    return () if text == "all" else names(text, option)
-
-
-def by_dataset(values: tuple[str, ...]) -> dict[str, str]:
-    """The values of an option `[DATASET=]VALUE` by data set; the key "" stands for every data set.
-
-    A text with "=" is a value as a whole, a path, where the part before "=" can be no name of a data set.
-    """
-    values_by_dataset = {}
-    for text in values:
-        name, equals, value = text.partition("=")
-        if not equals or set(name) & set("/\\.~"):
-            name, value = "", text
-        values_by_dataset[name] = value
-    return values_by_dataset
-
-
-def data_folders(values: tuple[str, ...]) -> dict[str, Path]:
-    """The folders to look for data sets in, by data set: those of `--data`, or those of `BENCH_DATA`."""
-    given = values or tuple(filter(None, os.environ.get("BENCH_DATA", "").split(os.pathsep)))
-    return {name: Path(folder) for name, folder in by_dataset(given).items()}
-
-
-def make_request(options: Mapping[str, Any]) -> Request:
-    """The request for a run that the options of a command make.
-
-    Args:
-        options: those of `RUN_OPTIONS`, of which a command may lack some, and `records`, `rerun` and
-            `tune_on` where the command has them.
-
-    Raises:
-        click.UsageError: `--seed` or a list of names is malformed.
-        BenchError: a task is unknown, or `--set`, `--sweep` or the file of `--config` is malformed.
-    """
-    from ..plugins.configure import parse_options, parse_sweeps
-    from ..run.request import Request
-
-    workspace = options["workspace"] or home()
-    preset = options["preset"]
-    return Request(
-        methods=names_or_all(options["method"], "--method"),
-        datasets=names_or_all(options["dataset"], "--dataset"),
-        tasks=_tasks(options.get("task")),
-        segmenters=names(options["segmenter"], "--segmenter"),
-        train_segmenter=options.get("train_segmenter"),
-        train_dataset=options["train_dataset"],
-        variants=by_dataset(options["variant"]),
-        data=data_folders(options["data"]),
-        preset=Preset(preset) if preset else None,
-        protocol=Protocol(options["protocol"]),
-        seeds=_seeds(options["seed"]),
-        segmenter_seed=options.get("segmenter_seed"),
-        workspace=workspace,
-        records=options.get("records"),
-        device=options["device"],
-        precision=options["precision"],
-        checkpoint=_checkpoint(options["checkpoint"], workspace),
-        rerun=options.get("rerun", "missing"),
-        options=parse_options(options["sets"], options.get("config")),
-        sweeps=parse_sweeps(options.get("sweeps", ())),
-        tune_on=options.get("tune_on"),
-    )
-
-
-def _tasks(text: str | None) -> tuple[Task, ...]:
-    if text == "all":
-        return tuple(Task)
-    asked = names(text, "--task")
-    for name in asked:
-        if name not in list(Task):
-            raise UnknownNameError("task", name, Task)
-    return tuple(map(Task, asked))
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    numbers = names(text, "--seed")
-    if not all(number.isdecimal() for number in numbers):
-        raise click.UsageError(f"--seed {text}: expected whole numbers from 0 on, separated by commas")
-    return tuple(map(int, numbers))
-
-
-def _checkpoint(checkpoint: Path | None, workspace: Path) -> Path | None:
-    """A checkpoint given by its file, or by the name under which it was imported."""
-    if checkpoint is None or checkpoint.is_file() or len(checkpoint.parts) > 1:
-        return checkpoint
-    imported = imported_file(workspace, checkpoint.name)
-    return imported if imported.is_file() else checkpoint

@@ -33,7 +33,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Source:
+class CheckpointLayout:
     """A checkpoint that can be converted.
 
     Attributes:

@@ -1,0 +1,1 @@
+"""The options that several commands share, what their texts mean, and the request that they make."""
