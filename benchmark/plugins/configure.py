@@ -16,9 +16,13 @@ from ..interfaces.errors import BenchError, UnknownNameError
 
 
 def parse_options(pairs: Sequence[str], file: Path | None) -> dict[str, dict[str, Any]]:
-    """Read `--set name.key=value` and the tables of a TOML file; `--set` wins.
+    """The hyper-parameters that the user sets, with `--set name.key=value` or in the tables of a TOML file.
 
-    A value is JSON where it parses as such, else text. A key may be nested: `name.part.key=value`.
+    A value is JSON where it parses as such, else text. A key may be nested: `name.part.key=value`. `--set`
+    wins over the file.
+
+    Returns:
+        Name of a method or segmenter -> key -> value, or a nested mapping.
 
     Raises:
         BenchError: a pair is malformed, or the file is missing or no TOML.
@@ -35,7 +39,10 @@ def parse_options(pairs: Sequence[str], file: Path | None) -> dict[str, dict[str
 
 
 def parse_sweeps(pairs: Sequence[str]) -> dict[str, dict[str, list[Any]]]:
-    """Read `--sweep name.key=value,value,...`.
+    """The values to compare, from `--sweep name.key=value,value,...`.
+
+    Returns:
+        Name of a method or segmenter -> key, dotted where nested -> values.
 
     Raises:
         BenchError: a pair is malformed.
@@ -50,10 +57,10 @@ def parse_sweeps(pairs: Sequence[str]) -> dict[str, dict[str, list[Any]]]:
 def swept(options: Mapping[str, Any], sweep: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
     """The options with every combination of the sweep's values."""
     for values in itertools.product(*sweep.values()):
-        found = dict(options)
+        combined = dict(options)
         for key, value in zip(sweep, values, strict=True):
-            found = merged(found, nested(key, value))
-        yield found
+            combined = merged(combined, nested(key, value))
+        yield combined
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:
@@ -63,12 +70,12 @@ def nested(key: str, value: Any) -> dict[str, Any]:
 
 
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, the second winning; nested mappings are merged alike."""
-    found = dict(one)
+    """A mapping with the keys of both; the second wins. Nested mappings are merged, not replaced."""
+    both = dict(one)
     for key, value in other.items():
-        old = found.get(key)
-        found[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return found
+        old = both.get(key)
+        both[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return both
 
 
 def _split(option: str, pair: str) -> tuple[str, str, str]:
@@ -113,10 +120,10 @@ def configure(
     Raises:
         BenchError: an unknown key or a value out of range; names both.
     """
-    known = plugin.Config.model_fields
+    fields = plugin.Config.model_fields
     for key in options:
-        if key not in known:
-            raise UnknownNameError(f"option of {name}", key, known)
+        if key not in fields:
+            raise UnknownNameError(f"option of {name}", key, fields)
     try:
         return plugin.Config(**merged(plugin.defaults(preset, protocol, dataset), options))
     except ValidationError as error:

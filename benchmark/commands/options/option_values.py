@@ -53,5 +53,5 @@ def by_dataset(values: tuple[str, ...]) -> dict[str, str]:
 
 def data_folders(values: tuple[str, ...]) -> dict[str, Path]:
     """The folders to look for data sets in, by data set: those of `--data`, or those of `BENCH_DATA`."""
-    given = values or tuple(filter(None, os.environ.get("BENCH_DATA", "").split(os.pathsep)))
-    return {name: Path(folder) for name, folder in by_dataset(given).items()}
+    texts = values or tuple(filter(None, os.environ.get("BENCH_DATA", "").split(os.pathsep)))
+    return {name: Path(folder) for name, folder in by_dataset(texts).items()}
