@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..run.jobs import Group
+from ..planning.jobs import Group
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

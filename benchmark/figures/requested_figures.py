@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ..interfaces import Scores, Task
 from ..interfaces.errors import ExtraMissingError
+from ..planning.plan import plan_without_records
+from ..planning.request import Request
 from ..plugins.registry import Registry
 from ..run.artifacts import Track
 from ..run.fitting import FittedJob, Fitting, fit_group
-from ..run.plan import plan_without_records
-from ..run.request import Request
 from ..run.runner import pick_device
 from ..run.test_pass import Answer, TestPass
 from ..storage.store import Store

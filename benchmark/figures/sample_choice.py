@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ..data.selection import Slice
 from ..interfaces import Sample, Task
 from ..interfaces.errors import BenchError
-from ..run.jobs import Group
+from ..planning.jobs import Group
 
 DEFAULT_COUNT = 3
 """Samples that are drawn where none is named."""

@@ -8,8 +8,8 @@ from functools import partial
 from torch import Tensor, nn
 
 from ..interfaces.errors import BenchError, UnknownNameError
+from ..planning.inputs import find_segmenter
 from ..plugins.registry import Registry
-from ..run.inputs import find_segmenter
 from ..segmenters.mmsegmentation.construction.blueprint import read_blueprint
 from ..segmenters.mmsegmentation.construction.network import build_network
 from .checkpoint_layout import CheckpointLayout, Part, State

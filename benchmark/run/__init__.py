@@ -1,1 +1,1 @@
-"""One `bench run`: a request becomes a plan, the plan is fitted, tested and recorded."""
+"""The run of a plan: networks are trained, methods tuned and fitted, test images scored, records written."""

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ..interfaces import AnyConfig, Context, FitOn, Memo, Method, Needs, Segmenter, Source
+from ..planning.inputs import PlannedSegmenter, PreparedData, config_facts
+from ..planning.job_planner import code_of
+from ..planning.jobs import Group, Job
 from ..plugins.registry import Entry
 from ..storage.code_hash import code_hash
 from ..storage.store import Store
 from ..training import fold_predictions as folds
-from .inputs import PlannedSegmenter, PreparedData, config_facts
-from .job_planner import code_of
-from .jobs import Group, Job
 
 Track = Callable[[Iterable[Any], str, int | None], Iterable[Any]]
 """Wraps an iterable in a progress bar: `track(iterable, description, total)`."""

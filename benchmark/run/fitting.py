@@ -22,12 +22,12 @@ from ..interfaces import (
     Source,
 )
 from ..interfaces.errors import BenchError
+from ..planning.inputs import PlannedSegmenter
+from ..planning.jobs import Group, Job
+from ..planning.request import Request
 from ..storage.store import Store, key_of
 from ..training import fold_predictions as folds
 from .artifacts import Artifacts, Track, fold_facts, member_facts, method_artifact, prediction_facts
-from .inputs import PlannedSegmenter
-from .jobs import Group, Job
-from .request import Request
 
 
 @dataclass(frozen=True)

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import time
-import traceback
-from collections import deque
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import torch
+from typing import Literal
 
 from ..evaluation.by_task import make_evaluator
 from ..evaluation.evaluator import Evaluation, Evaluator
-from ..interfaces import VOID, Labels, Sample, Scores
+from ..interfaces import VOID
 from ..interfaces.errors import BenchError
 from ..metrics import ConfusionState
-from ..storage.environment import peak_memory, provenance, supplier
+from ..planning.jobs import Group, Job
+from ..planning.request import Request
 from ..storage.identity import Identity
 from ..storage.record import Record
-from ..storage.record_parts import Compared, SegmenterQuality, Tuning
+from ..storage.record_parts import SegmenterQuality, Tuning
+from .background_evaluation import BackgroundEvaluation
 from .fitting import FittedJob, Fitting
-from .jobs import Group, Job
-from .request import Request
+from .job_records import failure_of, job_record, note_comparison, save_failure
 from .test_pass import Cost, TestPass
 from .tuning import tune
 
 BACKLOG = {2: 16, 3: 1}
 """Dimensions -> updates of metrics that may wait while the segmenter goes on; each update holds an image."""
-LESS_MEMORY = (
-    "Choose a smaller --preset, or a smaller batch_size or crop with --set; what was finished is kept, and "
-    "unfinished training goes on from its last checkpoint where its options stay the same"
-)
 
 
 @dataclass(frozen=True)
@@ -52,14 +43,15 @@ class JobResult:
     record: Path | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Judged:
-    """A job in the test pass, with the evaluator of its scores and what both cost."""
+    """A job that has scored the test split, with its evaluator and its costs."""
 
     fitted: FittedJob
     evaluator: Evaluator
     cost: Cost
-    metric_seconds: float = 0.0
+    metric_seconds: float
+    runs_in_pass: int
 
 
 class GroupRun:
@@ -93,13 +85,17 @@ class GroupRun:
                 for job in self._open():
                     self._fail(job, error)
         for job in self.group.jobs:
-            if job.cached is not None:
-                note_comparison(job, job.cached)
-                self._results[job.identity.key] = JobResult(job.identity, "cached", None, job.cached)
-            elif job.skipped is not None:
-                file = self._record(job, "skipped", reason=job.skipped).save(self.request.record_folder)
-                self._results[job.identity.key] = JobResult(job.identity, "skipped", job.skipped, file)
+            if not job.waiting:
+                self._results[job.identity.key] = self._without_run(job)
         return [self._results[job.identity.key] for job in self.group.jobs]
+
+    def _without_run(self, job: Job) -> JobResult:
+        """The result of a job that is cached or skipped."""
+        if job.cached is not None:
+            note_comparison(job, job.cached)
+            return JobResult(job.identity, "cached", None, job.cached)
+        record = job_record(self.fitting, job, "skipped", reason=job.skipped)
+        return JobResult(job.identity, "skipped", job.skipped, record.save(self.request.record_folder))
 
     def _open(self) -> list[Job]:
         """The waiting jobs that have no result yet."""
@@ -134,48 +130,32 @@ class GroupRun:
 
     def _score(self, fitted: list[FittedJob]) -> None:
         """One pass over the test split; scores meet ground truth in the evaluators alone."""
-        info, request = self.group.data.dataset.info, self.request
-        start = time.perf_counter()
-        test = TestPass(self.fitting, self.group.data.test, fitted, self._failed_in_pass)
+        info, protocol = self.group.data.dataset.info, self.request.protocol
         scratch = self.fitting.artifacts.store.scratch
-        judged = {
-            id(job): _Judged(job, make_evaluator(job.method.task, info, request.protocol, scratch), cost)
-            for job, cost in zip(fitted, test.costs, strict=True)
-        }
-        # Metrics are computed in a thread beside the segmenter, which is at the next images already.
-        updates: deque[tuple[_Judged, Future[float]]] = deque()
-        with ThreadPoolExecutor(1) as thread:
+        evaluators = {id(job): make_evaluator(job.method.task, info, protocol, scratch) for job in fitted}
+        start = time.perf_counter()
+
+        def fail(job: FittedJob, error: Exception) -> None:
+            test.drop(job)
+            self._fail(job.job, error)
+
+        test = TestPass(self.fitting, self.group.data.test, fitted, fail)
+        with BackgroundEvaluation(evaluators, BACKLOG[info.ndim], fail) as evaluation:
             for scored in test:
                 if self._confusion is not None:
-                    self._confusion.update(scored.sample.key, scored.labels, scored.sample.truth.scored)
-                for answer in scored.answers:
-                    one = judged[id(answer.job)]
-                    arguments = (one.evaluator, scored.sample, scored.labels, answer.scores)
-                    updates.append((one, thread.submit(_update, *arguments)))
-                self._settle(updates, BACKLOG[info.ndim], test)
+                    truth = scored.sample.truth.scored
+                    self._confusion.update(scored.sample.key, scored.labels, truth)
+                evaluation.add(scored)
                 if not self._open():
                     break
-            self._settle(updates, 0, test)
         self.fitting.timings["predict"] = test.predict_seconds
         self.fitting.timings["pass"] = time.perf_counter() - start
-        for one in judged.values():
-            if one.fitted.job.identity.key not in self._results:
-                self._finish(one, runs=len(fitted))
+        for job, cost in zip(fitted, test.costs, strict=True):
+            if job.job.identity.key not in self._results:
+                seconds = evaluation.seconds[id(job)]
+                self._finish(_Judged(job, evaluators[id(job)], cost, seconds, len(fitted)))
 
-    def _settle(self, updates: deque[tuple[_Judged, Future[float]]], most: int, test: TestPass) -> None:
-        """Wait until at most so many updates of metrics are under way."""
-        while len(updates) > most:
-            one, update = updates.popleft()
-            try:
-                one.metric_seconds += update.result()
-            except Exception as error:  # scores of a plugin may be of any kind
-                test.drop(one.fitted)
-                self._fail(one.fitted.job, error)
-
-    def _failed_in_pass(self, fitted: FittedJob, error: Exception) -> None:
-        self._fail(fitted.job, error)
-
-    def _finish(self, judged: _Judged, runs: int) -> None:
+    def _finish(self, judged: _Judged) -> None:
         """Write the record of a job that has scored the whole test split."""
         job = judged.fitted.job
         try:
@@ -183,81 +163,27 @@ class GroupRun:
                 evaluation = judged.evaluator.result()
             except BenchError as error:
                 raise BenchError(f"{self.group.data.dataset.root}: {error}") from error
-            record = self._finished_record(judged, evaluation, runs)
+            record = self._finished_record(judged, evaluation)
             file = record.save(self.request.record_folder)
         except Exception as error:  # an evaluator must not stop the others
             self._fail(job, error)
         else:
             self._results[job.identity.key] = JobResult(record.identity, "ok", None, file)
 
-    def _fail(self, job: Job, error: Exception) -> None:
-        """Give a job the state "failed", once, and write a record that says why."""
-        if job.identity.key in self._results:
-            return
-        foreseen = isinstance(error, BenchError)
-        reason = str(error) if foreseen else f"{type(error).__name__}: {error}"
-        if is_out_of_memory(error):
-            foreseen, reason = True, f"out of memory ({error}). {LESS_MEMORY}"
-        text = None if foreseen else "".join(traceback.format_exception(error))
-        record = self._record(job, "failed", reason=reason, traceback=text)
-        file: Path | None = None
-        if is_finished(self.request.record_folder / record.file_name):
-            reason += ". The record of an earlier run is left as it was"
-        else:
-            try:
-                file = record.save(self.request.record_folder)
-            except BenchError as unwritable:
-                if str(unwritable) != reason:
-                    reason += f". Its record is not written: {unwritable}"
-        self._results[job.identity.key] = JobResult(job.identity, "failed", reason, file)
-
-    def _finished_record(self, judged: _Judged, evaluation: Evaluation, runs: int) -> Record:
+    def _finished_record(self, judged: _Judged, evaluation: Evaluation) -> Record:
         fitted = judged.fitted
-        costs = {"score": judged.cost.seconds, "metrics": judged.metric_seconds}
-        fit = {} if fitted.fit_seconds is None else {"fit": fitted.fit_seconds}
-        return self._record(
+        timings = {} if fitted.fit_seconds is None else {"fit": fitted.fit_seconds}
+        return job_record(
+            self.fitting,
             fitted.job,
             "ok",
             tuning=self._tunings.get(fitted.job.identity.key),
             weights=fitted.weights,
-            timings=fit | costs,
-            runs_in_pass=runs,
+            timings=timings | {"score": judged.cost.seconds, "metrics": judged.metric_seconds},
+            runs_in_pass=judged.runs_in_pass,
             segmenter_quality=self._segmenter_quality(),
             peak_device_bytes=judged.cost.device_bytes,
-            **measured(evaluation),
-        )
-
-    def _record(
-        self,
-        job: Job,
-        status: Literal["ok", "skipped", "failed"],
-        *,
-        tuning: Tuning | None = None,
-        weights: Mapping[str, str] | None = None,
-        timings: Mapping[str, float] | None = None,
-        **fields: Any,
-    ) -> Record:
-        """The record of a job; `fields` are those of `Record`."""
-        group = self.group
-        compared = {option: list(values) for option, values in job.compared.items()}
-        return Record(
-            identity=job.identity,
-            status=status,
-            provenance=provenance(
-                method=supplier(job.entry),
-                dataset=supplier(group.data.entry),
-                segmenter=supplier(group.segmenter.entry),
-                code=job.code,
-                device=self.fitting.device,
-                weights={**self.fitting.weights, **(weights or {})},
-            ),
-            tuning=tuning,
-            compared=Compared(split="test", options=compared) if compared else None,
-            changed=dict(job.changed),
-            caveats=_caveats(job),
-            timings={**self.fitting.timings, **(timings or {})},
-            peak_memory_bytes=peak_memory(),
-            **fields,
+            **vars(evaluation),
         )
 
     def _segmenter_quality(self) -> SegmenterQuality | None:
@@ -268,53 +194,11 @@ class GroupRun:
         iou = dict(zip(names, map(float, self._confusion.per_class()), strict=True))
         return SegmenterQuality(mIoU=self._confusion.compute(), IoU=iou)
 
-
-def _caveats(job: Job) -> tuple[str, ...]:
-    """Which options were chosen on test labels, and where; an option that was tuned anew owes nothing."""
-    tuned = job.identity.tuned.options if job.identity.tuned else ()
-    notes = [
-        option.chosen_on_test
-        for option in job.method.options()
-        if option.chosen_on_test and option.name not in tuned
-    ]
-    return tuple(dict.fromkeys(notes))
-
-
-def note_comparison(job: Job, file: Path) -> None:
-    """Note in a cached record the values that this run compares the record with on the test split."""
-    if not job.compared:
-        return
-    record = Record.load(file)
-    known: Mapping[str, Any] = record.compared.options if record.compared else {}
-    options = dict(known)
-    for key, values in job.compared.items():
-        earlier = list(known.get(key, []))
-        options[key] = [*earlier, *(value for value in values if value not in earlier)]
-    if options != known:
-        compared = Compared(split="test", options=options)
-        record.model_copy(update={"compared": compared}).save(file.parent)
-
-
-def measured(evaluation: Evaluation) -> dict[str, Any]:
-    """The fields of a record that an evaluation fills."""
-    return dict(vars(evaluation))
-
-
-def _update(evaluator: Evaluator, sample: Sample, labels: Labels, scores: Scores) -> float:
-    """Let an evaluator take a sample; the seconds that this took."""
-    began = time.perf_counter()
-    evaluator.update(sample, labels, scores)
-    return time.perf_counter() - began
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether host or device memory ran out; on the CPU torch raises a plain RuntimeError."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-
-
-def is_finished(file: Path) -> bool:
-    """Whether a file holds a record with metrics."""
-    try:
-        return Record.load(file).status == "ok"
-    except BenchError:  # absent, damaged or of a newer schema
-        return False
+    def _fail(self, job: Job, error: Exception) -> None:
+        """Give a job the state "failed", once, and write a record that says why."""
+        if job.identity.key in self._results:
+            return
+        failure = failure_of(error)
+        record = job_record(self.fitting, job, "failed", reason=failure.reason, traceback=failure.traceback)
+        file, remark = save_failure(record, self.request.record_folder)
+        self._results[job.identity.key] = JobResult(job.identity, "failed", failure.reason + remark, file)

@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from ..interfaces.errors import AbsentError, BenchError
+from ..planning.jobs import Group, Unplanned
+from ..planning.plan import plan
+from ..planning.request import Request
 from ..plugins.registry import Registry
 from ..storage.store import Store
 from .artifacts import Track, stages_of
 from .fitting import Fitting
 from .group_run import GroupRun, JobResult
-from .jobs import Group, Unplanned
-from .plan import plan
-from .request import Request
 
 
 @dataclass

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from ..evaluation.tuning_criteria import Criterion, best_of, criteria
 from ..interfaces.errors import BenchError
+from ..planning.inputs import config_facts
+from ..planning.jobs import Candidate, Job
 from ..storage.record_parts import Trial, Tuning
 from .fitting import FittedJob, Fitting
-from .inputs import config_facts
-from .jobs import Candidate, Job
 from .test_pass import TestPass
 
 

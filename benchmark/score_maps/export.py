@@ -10,12 +10,12 @@ from pathlib import Path
 from ..evaluation.score_checks import pixel_scores
 from ..interfaces import Task
 from ..interfaces.errors import BenchError
+from ..planning.jobs import Group, Job
+from ..planning.plan import plan_without_records
+from ..planning.request import Request
 from ..plugins.registry import Registry
 from ..run.artifacts import Track
 from ..run.fitting import fit_group
-from ..run.jobs import Group, Job
-from ..run.plan import plan_without_records
-from ..run.request import Request
 from ..run.runner import pick_device
 from ..run.test_pass import TestPass
 from ..storage.store import Store

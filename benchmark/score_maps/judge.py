@@ -15,12 +15,11 @@ from ..evaluation.by_task import make_evaluator
 from ..evaluation.evaluator import Evaluation
 from ..interfaces import Preset, Scores, Task, Truth
 from ..interfaces.errors import BenchError
+from ..planning.inputs import PreparedData, data_facts, plan_segmenter, prepare_data, training_data
+from ..planning.plan import check_names
+from ..planning.request import Request
 from ..plugins.registry import Registry
 from ..run.artifacts import Track
-from ..run.group_run import measured
-from ..run.inputs import PreparedData, data_facts, plan_segmenter, prepare_data, training_data
-from ..run.plan import check_names
-from ..run.request import Request
 from ..storage.code_hash import code_hash
 from ..storage.environment import peak_memory, provenance, supplier
 from ..storage.identity import Identity
@@ -89,7 +88,7 @@ def score(
             code=code_hash(type(data.dataset), AnomalyEvaluator, Truth),
             device="cpu",
         ),
-        **measured(evaluation),
+        **vars(evaluation),
         timings={"metrics": seconds},
         peak_memory_bytes=peak_memory(),
     )

@@ -15,9 +15,9 @@ from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
 from segalarm.benchmark.interfaces import Protocol, Sample, Truth
 from segalarm.benchmark.interfaces.errors import ExtraMissingError
 from segalarm.benchmark.metrics import per_class_dice
+from segalarm.benchmark.planning.jobs import Unplanned
+from segalarm.benchmark.planning.request import Request
 from segalarm.benchmark.plugins.registry import Entry, load_registry
-from segalarm.benchmark.run.jobs import Unplanned
-from segalarm.benchmark.run.request import Request
 from segalarm.benchmark.run.runner import describe
 from segalarm.benchmark.storage.record import read_records
 from segalarm.cli import main

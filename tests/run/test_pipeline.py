@@ -11,8 +11,8 @@ from segalarm import Config, FitOn, Method, Needs, Option, Scores, Source, Task
 from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
 from segalarm.benchmark.interfaces import Preset
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
+from segalarm.benchmark.planning.request import Request
 from segalarm.benchmark.plugins.registry import Entry, load_registry
-from segalarm.benchmark.run.request import Request
 from segalarm.benchmark.run.runner import describe, run
 from segalarm.benchmark.storage.record import Record, read_records
 from segalarm.benchmark.storage.record_parts import Compared

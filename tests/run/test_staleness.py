@@ -21,8 +21,8 @@ from pathlib import Path
 from segalarm.benchmark.interfaces import Preset, Task
 from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.benchmark.run.artifacts import method_artifact
-from segalarm.benchmark.run.plan import plan
-from segalarm.benchmark.run.request import Request
+from segalarm.benchmark.planning.plan import plan
+from segalarm.benchmark.planning.request import Request
 from segalarm.benchmark.storage.code_hash import code_hash
 from segalarm.benchmark.storage.store import key_of
 from segalarm.methods.synthcp.cgan.synthesizer import cgan

@@ -55,6 +55,11 @@ def test_comments_layout_docstrings_and_annotations_do_not(package):
     assert package(top=other) == plain
 
 
+def test_docstrings_of_modules_classes_and_constants_do_not_count(package):
+    text = '"""{0}."""\n\na = 1\n"""{0}."""\n\nclass f:\n    """{0}."""\n    b = a\n    """{0}."""\n'
+    assert package(top=text.format("One")) == package(top=text.format("Two"))
+
+
 def test_fields_of_a_class_count_with_their_annotations(package):
     text = "class C:\n    a: {} = 1\n"
     assert package(("top:C",), top=text.format("int")) != package(("top:C",), top=text.format("float"))

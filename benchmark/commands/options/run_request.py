@@ -13,7 +13,7 @@ from ...interfaces.errors import UnknownNameError
 from .option_values import by_dataset, data_folders, home, imported_file, names, names_or_all
 
 if TYPE_CHECKING:
-    from ...run.request import Request
+    from ...planning.request import Request
 
 
 def make_request(options: Mapping[str, Any]) -> Request:
@@ -27,8 +27,8 @@ def make_request(options: Mapping[str, Any]) -> Request:
         click.UsageError: `--seed` or a list of names is malformed.
         BenchError: a task is unknown, or `--set`, `--sweep` or the file of `--config` is malformed.
     """
+    from ...planning.request import Request
     from ...plugins.configure import parse_options, parse_sweeps
-    from ...run.request import Request
 
     workspace = options["workspace"] or home()
     preset = options["preset"]

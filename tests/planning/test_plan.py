@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 from segalarm.benchmark.interfaces import Config, Option, Preset, Task
+from segalarm.benchmark.planning.job_planner import code_of
+from segalarm.benchmark.planning.plan import plan
+from segalarm.benchmark.planning.request import Request
 from segalarm.benchmark.plugins.registry import Entry, load_registry
-from segalarm.benchmark.run.job_planner import code_of
-from segalarm.benchmark.run.plan import plan
-from segalarm.benchmark.run.request import Request
 from segalarm.benchmark.run.runner import describe
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.datasets.streethazards import StreetHazards
