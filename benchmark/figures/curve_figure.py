@@ -42,8 +42,8 @@ def draw_curves(fitting: Fitting, jobs: Sequence[FittedJob], folder: Path) -> li
     states = {id(job): PooledHistogramState() for job in jobs}
     for scored in TestPass(fitting, group.data.test, jobs):
         for answer in scored.answers:
-            task = answer.job.method.task
-            _update(states[id(answer.job)], task, scored.sample, scored.labels, answer.scores)
+            task = answer.fitted.method.task
+            _update(states[id(answer.fitted)], task, scored.sample, scored.labels, answer.scores)
     names = method_labels(jobs)
     written = []
     for task in Task:

@@ -40,7 +40,7 @@ def draw_scatters(
     evaluators = {id(job): make_evaluator(Task.IMAGE_FAILURE, info, protocol) for job in jobs}
     for scored in TestPass(fitting, group.data.test, jobs):
         for answer in scored.answers:
-            evaluators[id(answer.job)].update(scored.sample, scored.labels, answer.scores)
+            evaluators[id(answer.fitted)].update(scored.sample, scored.labels, answer.scores)
     written = []
     for job in jobs:
         evaluator, run = evaluators[id(job)], job.job.identity

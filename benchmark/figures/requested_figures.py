@@ -95,6 +95,6 @@ def _by_task(answers: Sequence[Answer], label: Mapping[int, str]) -> dict[Task, 
     by_task: dict[Task, dict[str, Scores]] = {}
     for task in Task:
         for answer in answers:
-            if answer.job.method.task is task:
-                by_task.setdefault(task, {})[label[id(answer.job)]] = answer.scores
+            if answer.fitted.method.task is task:
+                by_task.setdefault(task, {})[label[id(answer.fitted)]] = answer.scores
     return by_task

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..data.loading import load_batches
 from ..evaluation.by_task import EVALUATORS
 from ..evaluation.score_checks import method_scores
 from ..evaluation.tuning_criteria import best_of, criteria
-from ..interfaces import DatasetInfo, Method, Option, Source, Task, Truth
+from ..interfaces import DatasetInfo, FitOn, Method, Needs, Option, Sample, Source, Task, Truth
 from ..interfaces.errors import BenchError
 from ..metrics.streaming.confusion import ConfusionState
 from ..plugins.configure import configure, swept
 from ..plugins.registry import Entry, Registry
-from ..segmenters.ensemble_members import predict_with_members
+from ..segmenters.batch_segmentation import segment_batch
 from ..storage.code_hash import code_hash
 from ..storage.identity import Identity, Tuned, flat
 from ..storage.record import Record
@@ -207,19 +208,33 @@ class _Planner:
         """A hash of all code that a record depends on. `methods`: that of each candidate."""
         group, method = self.group, methods[0]
         roots: list[Any] = [part for each in methods for part in code_of(each)]
-        roots += [type(group.segmenter.model), type(group.data.dataset), Truth, EVALUATORS[method.task]]
-        roots += [ConfusionState, predict_with_members, method_scores]
+        roots += [type(data.dataset) for data in (group.data, group.train)]
+        roots += [type(group.segmenter.model), EVALUATORS[method.task], ConfusionState, Truth, Sample, Needs]
+        roots += [load_batches, segment_batch, method_scores]
+        sources = [group.segmenter.facts["sources"]]
         fit_on = method.fit_on()
-        if fit_on is not None and fit_on.source is Source.OUT_OF_FOLD:
-            roots += [folds.write_predictions, folds.StoredPairs, folds.LivePairs]
+        if fit_on is not None:
+            roots += code_of_pairs(fit_on)
+            if fit_on.source is Source.OUT_OF_FOLD:
+                roots.append(type(group.teacher.model))
+                sources.append(group.teacher.facts["sources"])
         if tuned:
             roots += [criteria, best_of]
-        return key_of({"code": code_hash(*roots), "sources": group.segmenter.facts["sources"]})
+        return key_of({"code": code_hash(*roots), "sources": sources})
 
 
 def code_of(method: Method) -> list[type[Method]]:
     """The classes that a method's code consists of: its own, and those of the methods inside the method."""
     return [type(method), *(part for inner in method.parts() for part in code_of(inner))]
+
+
+def code_of_pairs(fit_on: FitOn) -> list[Any]:
+    """The code that makes what a method is fitted on."""
+    if fit_on.source is Source.LABELS:
+        return [folds.LabelPairs]
+    if fit_on.source is Source.OUT_OF_FOLD and folds.can_be_stored(fit_on.needs):
+        return [folds.StoredPairs, folds.write_predictions, folds.kept_and_left_out]
+    return [folds.LivePairs, folds.kept_and_left_out]
 
 
 def _combinations(

@@ -14,10 +14,11 @@ from typing import Any
 
 from ..interfaces import AnyConfig, Context, FitOn, Memo, Method, Needs, Segmenter, Source
 from ..planning.inputs import PlannedSegmenter, PreparedData, config_facts
-from ..planning.job_planner import code_of
+from ..planning.job_planner import code_of, code_of_pairs
 from ..planning.jobs import Group, Job
 from ..plugins.registry import Entry
 from ..storage.code_hash import code_hash
+from ..storage.parsed_modules import OWN, package_of
 from ..storage.store import Store
 from ..training import fold_predictions as folds
 
@@ -113,7 +114,7 @@ def shared_facts(
     """All that an artifact depends on which methods share."""
     return {
         "config": config_facts(config),
-        "code": code_hash(_function_of(build)),
+        "code": code_hash(*_code_of_build(build)),
         "train": train.facts,
         "inputs": list(inputs),
         "precision": precision,
@@ -121,16 +122,21 @@ def shared_facts(
     }
 
 
-def _function_of(build: Any) -> Any:
-    """The function whose code a build runs; a partial's is the function that the partial calls."""
+def _code_of_build(build: Any) -> list[Any]:
+    """The code that a build runs: its function, and the project's or plugin's classes of its arguments."""
+    arguments: list[Any] = []
     while isinstance(build, partial):
+        arguments += [*build.args, *build.keywords.values()]
         build = build.func
-    return build
+    packages = {OWN, package_of(str(build.__module__))}
+    classes = {type(argument) for argument in arguments}
+    return [build, *(one for one in classes if package_of(one.__module__) in packages)]
 
 
 def fold_facts(teacher: PlannedSegmenter, fold: int) -> dict[str, Any]:
-    """All that a fold's segmenter depends on; it is trained even where the final one is a checkpoint."""
-    return {**teacher.facts, "checkpoint": None, "fold": fold, "folds": folds.FOLDS}
+    """All that a fold segmenter depends on; fold segmenters are trained even if a checkpoint is tested."""
+    code = code_hash(folds.kept_and_left_out)
+    return {**teacher.facts, "checkpoint": None, "fold": fold, "folds": folds.FOLDS, "split": code}
 
 
 def member_facts(segmenter: PlannedSegmenter, number: int) -> dict[str, Any]:
@@ -154,7 +160,7 @@ def method_facts(entry: Entry, method: Method, fit_on: FitOn, group: Group, prec
         "method": [entry.name, entry.plugin],
         "key": method.fit_key(),
         "files": config_facts(method.config, method.files()).get("files"),
-        "code": code_hash(*code_of(method)),
+        "code": code_hash(*code_of(method), *code_of_pairs(fit_on)),
         "fit_on": fit_on.source,
         "train": group.train.facts,
         "precision": precision,

@@ -42,8 +42,8 @@ class BackgroundEvaluation:
     def add(self, scored: ScoredSample) -> None:
         """Evaluate all answers for a sample, soon."""
         for answer in scored.answers:
-            update = self._thread.submit(_update, self._evaluators[id(answer.job)], scored, answer)
-            self._updates.append((answer.job, update))
+            update = self._thread.submit(_update, self._evaluators[id(answer.fitted)], scored, answer)
+            self._updates.append((answer.fitted, update))
         self._settle(self._backlog)
 
     def _settle(self, most: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..evaluation.by_task import make_evaluator
 from ..evaluation.evaluator import Evaluation, Evaluator
@@ -63,6 +63,7 @@ class GroupRun:
         self.fitting = fitting
         self._results: dict[str, JobResult] = {}
         self._tunings: dict[str, Tuning] = {}
+        self._chosen: dict[str, Job] = {}
         self._confusion: ConfusionState | None = None
         info = group.data.dataset.info
         if group.train.dataset.info.classes == info.classes and info.classes:
@@ -77,13 +78,10 @@ class GroupRun:
         if self.group.waiting:
             try:
                 self.fitting.segmenter()
-                fitted = self._fitted()
-                self.fitting.release_folds()
-                if fitted:
-                    self._score(fitted)
+                self._score(self._test_pass())
             except Exception as error:  # each job fails with the error of what they share
                 for job in self._open():
-                    self._fail(job, error)
+                    self._fail(self._chosen.get(job.identity.key, job), error)
         for job in self.group.jobs:
             if not job.waiting:
                 self._results[job.identity.key] = self._without_run(job)
@@ -101,8 +99,8 @@ class GroupRun:
         """The waiting jobs that have no result yet."""
         return [job for job in self.group.waiting if job.identity.key not in self._results]
 
-    def _fitted(self) -> list[FittedJob]:
-        """The jobs that can score; those that cannot have failed."""
+    def _test_pass(self) -> TestPass:
+        """The pass of all jobs that can score; those that cannot have failed."""
         tuned = self._tuned()
         fitted = []
         for job in self._open():
@@ -110,7 +108,8 @@ class GroupRun:
                 fitted.append(tuned[job.identity.key] if job.candidates else self.fitting.fit(job))
             except Exception as error:  # whatever a plugin raises must not stop the others
                 self._fail(job, error)
-        return fitted
+        self.fitting.release_folds()
+        return TestPass(self.fitting, self.group.data.test, fitted, self._fail_in_pass)
 
     def _tuned(self) -> dict[str, FittedJob]:
         """The jobs whose options were chosen on held-out data, by their keys."""
@@ -125,35 +124,38 @@ class GroupRun:
             else:
                 chosen[job.identity.key] = choice.fitted
                 self._tunings[job.identity.key] = choice.tuning
+                self._chosen[job.identity.key] = choice.fitted.job
         self.fitting.timings["tune"] = time.perf_counter() - start
         return chosen
 
-    def _score(self, fitted: list[FittedJob]) -> None:
+    def _score(self, test: TestPass) -> None:
         """One pass over the test split; scores meet ground truth in the evaluators alone."""
+        if not test.jobs:
+            return
         info, protocol = self.group.data.dataset.info, self.request.protocol
-        scratch = self.fitting.artifacts.store.scratch
-        evaluators = {id(job): make_evaluator(job.method.task, info, protocol, scratch) for job in fitted}
+        scratch, runs = self.fitting.artifacts.store.scratch, len(test.jobs)
+        evaluators = {
+            id(fitted): make_evaluator(fitted.method.task, info, protocol, scratch) for fitted in test.jobs
+        }
+
+        def refuse(fitted: FittedJob, error: Exception) -> None:
+            test.drop(fitted)
+            self._fail_in_pass(fitted, error, test.costs[id(fitted)])
+
         start = time.perf_counter()
-
-        def fail(job: FittedJob, error: Exception) -> None:
-            test.drop(job)
-            self._fail(job.job, error)
-
-        test = TestPass(self.fitting, self.group.data.test, fitted, fail)
-        with BackgroundEvaluation(evaluators, BACKLOG[info.ndim], fail) as evaluation:
+        with BackgroundEvaluation(evaluators, BACKLOG[info.ndim], refuse) as evaluation:
             for scored in test:
+                self.fitting.timings["predict"] = test.predict_seconds
                 if self._confusion is not None:
                     truth = scored.sample.truth.scored
                     self._confusion.update(scored.sample.key, scored.labels, truth)
                 evaluation.add(scored)
-                if not self._open():
+                if not test.jobs:
                     break
-        self.fitting.timings["predict"] = test.predict_seconds
         self.fitting.timings["pass"] = time.perf_counter() - start
-        for job, cost in zip(fitted, test.costs, strict=True):
-            if job.job.identity.key not in self._results:
-                seconds = evaluation.seconds[id(job)]
-                self._finish(_Judged(job, evaluators[id(job)], cost, seconds, len(fitted)))
+        for fitted in test.jobs:
+            cost, seconds = test.costs[id(fitted)], evaluation.seconds[id(fitted)]
+            self._finish(_Judged(fitted, evaluators[id(fitted)], cost, seconds, runs))
 
     def _finish(self, judged: _Judged) -> None:
         """Write the record of a job that has scored the whole test split."""
@@ -166,7 +168,7 @@ class GroupRun:
             record = self._finished_record(judged, evaluation)
             file = record.save(self.request.record_folder)
         except Exception as error:  # an evaluator must not stop the others
-            self._fail(job, error)
+            self._fail_in_pass(judged.fitted, error, judged.cost)
         else:
             self._results[job.identity.key] = JobResult(record.identity, "ok", None, file)
 
@@ -194,11 +196,23 @@ class GroupRun:
         iou = dict(zip(names, map(float, self._confusion.per_class()), strict=True))
         return SegmenterQuality(mIoU=self._confusion.compute(), IoU=iou)
 
-    def _fail(self, job: Job, error: Exception) -> None:
-        """Give a job the state "failed", once, and write a record that says why."""
+    def _fail_in_pass(self, fitted: FittedJob, error: Exception, cost: Cost) -> None:
+        """Fail a job that was fitted."""
+        fit = {} if fitted.fit_seconds is None else {"fit": fitted.fit_seconds}
+        facts = {"weights": fitted.weights, "timings": fit, "peak_device_bytes": cost.device_bytes}
+        self._fail(fitted.job, error, **facts)
+
+    def _fail(self, job: Job, error: Exception, **facts: Any) -> None:
+        """Give a job the state "failed", once, and write a record that says why.
+
+        Args:
+            facts: other arguments of `job_record`.
+        """
         if job.identity.key in self._results:
             return
         failure = failure_of(error)
-        record = job_record(self.fitting, job, "failed", reason=failure.reason, traceback=failure.traceback)
+        facts |= {"reason": failure.reason, "traceback": failure.traceback}
+        tuning = self._tunings.get(job.identity.key)
+        record = job_record(self.fitting, job, "failed", tuning=tuning, **facts)
         file, remark = save_failure(record, self.request.record_folder)
         self._results[job.identity.key] = JobResult(job.identity, "failed", failure.reason + remark, file)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import reduce
 
 import torch
 
-from ..data.loading import load_batches, to_batch
+from ..data.loading import load_batches
 from ..evaluation.score_checks import method_scores
 from ..interfaces import Item, Labels, Needs, Sample, Scores
-from ..segmenters.ensemble_members import predict_with_members
+from ..segmenters.batch_segmentation import segment_batch
 from .fitting import FittedJob, Fitting, check_classes
 
 BATCH = 4
@@ -36,7 +36,7 @@ class Cost:
     """What a method costs in a test pass.
 
     Attributes:
-        seconds: of scoring, and of what another method of the run has computed for this one.
+        seconds: of scoring, with the time that values taken from the memo would have cost.
         device_bytes: the largest GPU memory while the method scored or the segmenter predicted for it.
     """
 
@@ -54,7 +54,7 @@ class Cost:
 class Answer:
     """The scores of one method for one sample."""
 
-    job: FittedJob
+    fitted: FittedJob
     scores: Scores
 
 
@@ -71,90 +71,93 @@ class ScoredSample:
     answers: Sequence[Answer]
 
 
-def raise_failure(job: FittedJob, error: Exception) -> None:
+def raise_failure(fitted: FittedJob, error: Exception, cost: Cost) -> None:
     """Let a failing method end the whole pass."""
     raise error
 
 
-@dataclass
 class TestPass:
     """A pass of a group's segmenter over samples, in which all jobs score.
 
-    Iterating gives a `ScoredSample` a sample, in order. A method that raises is asked no more.
+    Iterating gives a `ScoredSample` for each sample, in order. A method that raises is asked no more, and the
+    pass lets go of the method.
+
+    Args:
+        jobs: the jobs that score.
+        on_failure: called with a job whose method raised, the error and the job's cost so far; by default
+            the pass ends with the error.
 
     Attributes:
-        on_failure: called with a job whose method raised; by default the pass ends with the error.
-        costs: what each job's method costs, in the order of `jobs`.
+        jobs: the jobs that have not failed.
+        costs: what each job's method costs, by the job's `id`.
         predict_seconds: of the segmenter.
     """
 
     __test__ = False  # no test case, whatever its name begins with
 
-    fitting: Fitting
-    samples: Sequence[Sample]
-    jobs: Sequence[FittedJob]
-    on_failure: Callable[[FittedJob, Exception], None] = raise_failure
-    predict_seconds: float = 0.0
-    costs: list[Cost] = field(init=False)
-    _dropped: set[int] = field(init=False, default_factory=set)
+    def __init__(
+        self,
+        fitting: Fitting,
+        samples: Sequence[Sample],
+        jobs: Sequence[FittedJob],
+        on_failure: Callable[[FittedJob, Exception, Cost], None] = raise_failure,
+    ) -> None:
+        self.jobs = list(jobs)
+        self.costs = {id(fitted): Cost() for fitted in jobs}
+        self.predict_seconds = 0.0
+        self._fitting = fitting
+        self._samples = samples
+        self._on_failure = on_failure
 
-    def __post_init__(self) -> None:
-        self.costs = [Cost() for _ in self.jobs]
-
-    def drop(self, job: FittedJob) -> None:
-        """Ask a job's method no more."""
-        self._dropped.add(id(job))
+    def drop(self, fitted: FittedJob) -> None:
+        """Ask a job's method no more, and let go of the method."""
+        self.jobs = [job for job in self.jobs if job is not fitted]
 
     def __iter__(self) -> Iterator[ScoredSample]:
-        group = self.fitting.group
-        info = group.data.dataset.info
-        needs = reduce(Needs.__or__, (job.method.needs() for job in self.jobs), Needs())
+        info = self._fitting.group.data.dataset.info
+        needs = reduce(Needs.__or__, (fitted.method.needs() for fitted in self.jobs), Needs())
         # Features and volumes are too large for more than one at a time.
         size = 1 if needs.features or needs.branch or info.ndim == 3 else BATCH
-        batches: Iterable[list[Sample]] = load_batches(self.samples, size, self.fitting.request.workers)
-        for batch in self.fitting.artifacts.track(
-            batches, f"{info.name}: scoring", -(-len(self.samples) // size)
-        ):
+        batches: Iterable[list[Sample]] = load_batches(self._samples, size, self._fitting.request.workers)
+        count = -(-len(self._samples) // size)
+        for batch in self._fitting.artifacts.track(batches, f"{info.name}: scoring", count):
             yield from self._scored(batch, needs)
 
     def _scored(self, batch: Sequence[Sample], needs: Needs) -> list[ScoredSample]:
         """The samples of a batch. Nothing that the segmenter predicted is held after the return."""
-        group, peak = self.fitting.group, DevicePeak(self.fitting.device)
+        group, peak = self._fitting.group, DevicePeak(self._fitting.device)
         began = time.perf_counter()
-        images = to_batch(batch, self.fitting.device)
-        segmenters = self.fitting.members(max(needs.ensemble, 1))
-        predictions = predict_with_members(
-            segmenters, images, [sample.key for sample in batch], needs, group.seed
-        )
-        for prediction in predictions:
-            check_classes(prediction, group.train.dataset.info, group.segmenter.name)
-        labels = [prediction.labels.cpu().numpy() for prediction in predictions]
+        segmenters = self._fitting.members(max(needs.ensemble, 1))
+        items = segment_batch(segmenters, batch, needs, self._fitting.device, group.seed)
+        for item in items:
+            check_classes(item.prediction, group.train.dataset.info, group.segmenter.name)
+        labels = [item.prediction.labels.cpu().numpy() for item in items]
         self.predict_seconds += time.perf_counter() - began
-        items = [Item(sample.view, p) for sample, p in zip(batch, predictions, strict=True)]
         answers = self._answers(items, peak.read())
         return [ScoredSample(*parts) for parts in zip(batch, labels, answers, strict=True)]
 
     def _answers(self, items: Sequence[Item], predict_bytes: int | None) -> list[list[Answer]]:
         """The answers for each item, of all methods that do not fail."""
         answers: list[list[Answer]] = [[] for _ in items]
-        for job, cost in zip(self.jobs, self.costs, strict=True):
-            if id(job) in self._dropped:
-                continue
-            peak = DevicePeak(self.fitting.device)
+        for fitted in self.jobs:
+            peak = DevicePeak(self._fitting.device)
             began = time.perf_counter() + _saved(items)
+            failure: Exception | None = None
             try:
-                scores = method_scores(job.job.entry.name, job.method, items, job.context)
+                scores = method_scores(fitted.job.entry.name, fitted.method, items, fitted.context)
             except Exception as error:  # whatever a plugin raises must not stop the others
-                self.drop(job)
-                self.on_failure(job, error)
+                failure = error
+            cost = self.costs[id(fitted)]
+            cost.add(time.perf_counter() + _saved(items) - began, predict_bytes, peak.read())
+            if failure is not None:
+                self.drop(fitted)
+                self._on_failure(fitted, failure, cost)
                 continue
-            finally:
-                cost.add(time.perf_counter() + _saved(items) - began, predict_bytes, peak.read())
             for of_item, score in zip(answers, scores, strict=True):
-                of_item.append(Answer(job, score))
+                of_item.append(Answer(fitted, score))
         return answers
 
 
 def _saved(items: Sequence[Item]) -> float:
-    """Seconds that were not spent, since another method had computed the same: a cost of this method, too."""
+    """Seconds that the memo saved. They count as a method's cost, which so depends on no other method."""
     return sum(item.memo.saved for item in items)

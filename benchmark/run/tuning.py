@@ -11,7 +11,7 @@ from ..planning.inputs import config_facts
 from ..planning.jobs import Candidate, Job
 from ..storage.record_parts import Trial, Tuning
 from .fitting import FittedJob, Fitting
-from .test_pass import TestPass
+from .test_pass import Cost, TestPass
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class _Contestant:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TunedJob:
     """A job whose options were chosen. `tuning` says how, for the record."""
 
     fitted: FittedJob
     tuning: Tuning
 
 
-def tune(fitting: Fitting, jobs: Sequence[Job]) -> list[Tuned | Exception]:
+def tune(fitting: Fitting, jobs: Sequence[Job]) -> list[TunedJob | Exception]:
     """Choose the best candidate of every job, by one pass over the held-out split.
 
     Args:
@@ -42,7 +42,7 @@ def tune(fitting: Fitting, jobs: Sequence[Job]) -> list[Tuned | Exception]:
     """
     contests: list[list[_Contestant] | Exception] = [_contestants(fitting, job) for job in jobs]
     _judge(fitting, contests)
-    outcomes: list[Tuned | Exception] = []
+    outcomes: list[TunedJob | Exception] = []
     for job, contest in zip(jobs, contests, strict=True):
         try:
             outcomes.append(contest if isinstance(contest, Exception) else _choose(job, contest))
@@ -79,7 +79,7 @@ def _judge(fitting: Fitting, contests: list[list[_Contestant] | Exception]) -> N
     if not contest_of:
         return
 
-    def fail(fitted: FittedJob, error: Exception) -> None:
+    def fail(fitted: FittedJob, error: Exception, cost: Cost) -> None:
         number, _ = contest_of[id(fitted)]
         contest = contests[number]
         if not isinstance(contest, Exception):
@@ -91,17 +91,17 @@ def _judge(fitting: Fitting, contests: list[list[_Contestant] | Exception]) -> N
     held_out = TestPass(fitting, fitting.group.train.validation, jobs, fail)
     for scored in held_out:
         for answer in scored.answers:
-            number, contestant = contest_of[id(answer.job)]
+            number, contestant = contest_of[id(answer.fitted)]
             if isinstance(contests[number], Exception):
                 continue
             try:
                 for criterion in contestant.criteria:
                     criterion.update(scored.sample, scored.labels, answer.scores)
             except Exception as error:  # scores of a plugin may be of any kind
-                fail(answer.job, error)
+                fail(answer.fitted, error, held_out.costs[id(answer.fitted)])
 
 
-def _choose(job: Job, contestants: Sequence[_Contestant]) -> Tuned:
+def _choose(job: Job, contestants: Sequence[_Contestant]) -> TunedJob:
     """The best contestant, with the reason for the record.
 
     Raises:
@@ -129,4 +129,4 @@ def _choose(job: Job, contestants: Sequence[_Contestant]) -> Tuned:
             for contestant, value in zip(contestants, values, strict=True)
         ),
     )
-    return Tuned(contestants[best].fitted, tuning)
+    return TunedJob(contestants[best].fitted, tuning)

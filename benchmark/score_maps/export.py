@@ -57,7 +57,7 @@ def export(
         fitting, fitted = fit_group(request, group, store, device, track)
         for scored in TestPass(fitting, group.data.test, fitted):
             for answer in scored.answers:
-                place = folders[answer.job.job.identity.key]
+                place = folders[answer.fitted.job.identity.key]
                 write_map(place, scored.sample.key, pixel_scores(scored.sample, answer.scores))
         written += [folders[job.identity.key] for job in group.waiting]
     return written

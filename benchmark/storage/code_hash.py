@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import symtable
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -27,7 +27,10 @@ CONTRACTS = (f"{OWN}.benchmark.interfaces", f"{OWN}.benchmark.plugins")
 A definition of these packages counts where it is a root itself.
 """
 MODULE = "a module"
-"""Stands for the name of every imported module in the hashed text, so that a module may be renamed."""
+"""Stands for every imported module in the hashed text, so that a module may be renamed."""
+DESCRIBED = "DatasetInfo"
+PROSE = ("summary", "layout", "source", "licence", "citation")
+"""Arguments of `DESCRIBED` that people read and nothing computes with."""
 
 
 def code_hash(*roots: Any) -> str:
@@ -80,17 +83,103 @@ def _hashes(definition: Definition) -> tuple[str, ...]:
     module = parsed(definition.module)
     if module is None:
         return ()
-    texts = [_dumped(statement, module.modules) for statement in module.statements(definition.name)]
+    texts = [_text(statement, definition.module, module) for statement in module.statements(definition.name)]
     return tuple(hashlib.sha256(text.encode()).hexdigest() for text in texts)
 
 
-def _dumped(statement: ast.stmt, modules: frozenset[str]) -> str:
-    """A statement as text, with one name for all modules."""
+def _text(statement: ast.stmt, name: str, module: ParsedModule) -> str:
+    """A statement of the module `name` as text, in which global names are replaced by what they stand for."""
     copy = ast.parse(ast.unparse(statement))
-    for node in ast.walk(copy):
-        if isinstance(node, ast.Name) and node.id in modules:
-            node.id = MODULE
-    return ast.dump(copy)
+    return ast.unparse(_Resolver(name, module, _globals(copy), _signature).visit(copy))
+
+
+class _Resolver(ast.NodeTransformer):
+    """Replaces global names by what they stand for, and texts for people by nothing.
+
+    A name in a library becomes its dotted name, so that an alias does not matter, but another library does.
+
+    Args:
+        stands_for: the text that takes the place of a name of the project.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: ParsedModule,
+        names: frozenset[str],
+        stands_for: Callable[[Definition], str],
+    ) -> None:
+        self.name = name
+        self.module = module
+        self.names = names
+        self.stands_for = stands_for
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """`module.attribute` stands for the attribute."""
+        value = node.value
+        if isinstance(value, ast.Name) and value.id in self.names & self.module.modules:
+            targets = [Definition(target.module, node.attr) for target in self.module.imported[value.id]]
+            return ast.Name(_joined(map(self.stands_for, targets)), node.ctx)
+        return self.generic_visit(node)
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """A global name stands for a definition, a module or a library's name."""
+        if node.id not in self.names or not isinstance(node.ctx, ast.Load):
+            return node
+        if node.id in self.module.defined:
+            return ast.Name(self.stands_for(Definition(self.name, node.id)), node.ctx)
+        imported = [self.stands_for(target) for target in self.module.imported.get(node.id, ())]
+        return ast.Name(_joined([*imported, *self.module.libraries.get(node.id, ())]) or node.id, node.ctx)
+
+    def visit_Raise(self, node: ast.Raise) -> ast.AST:
+        """What an error says computes nothing."""
+        for part in ast.walk(node):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                part.value = ""
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Nor do the facts of a data set that people read."""
+        if isinstance(node.func, ast.Name) and node.func.id == DESCRIBED:
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in PROSE]
+        return self.generic_visit(node)
+
+
+def _joined(signatures: Iterable[str]) -> str:
+    return "|".join(sorted(set(signatures)))
+
+
+@cache
+def _signature(definition: Definition) -> str:
+    """What stands for a definition in the text of a statement that names it: a hash of its own statements.
+
+    So neither the definition's module nor an alias matters, but another definition under one alias does.
+    """
+    home = _home(definition)
+    module = parsed(home.module)
+    if module is None or home.name not in module.defined or _is_contract(home.module):
+        return _home_name(home)
+    own = ast.parse("\n".join(ast.unparse(statement) for statement in module.defined[home.name]))
+    text = ast.unparse(_Resolver(home.module, module, _globals(own), _name_at_home).visit(own))
+    return f"@{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _name_at_home(definition: Definition) -> str:
+    """The name that a definition has in the module that defines it."""
+    return _home_name(_home(definition))
+
+
+def _home_name(home: Definition) -> str:
+    return home.name or MODULE
+
+
+def _home(definition: Definition) -> Definition:
+    """The definition that a re-exported name stands for."""
+    module = parsed(definition.module)
+    while module is not None and definition.name not in module.defined and definition.name in module.imported:
+        definition = module.imported[definition.name][0]
+        module = parsed(definition.module)
+    return definition
 
 
 @cache
@@ -126,7 +215,7 @@ def _elsewhere(definition: Definition, module: ParsedModule) -> Iterator[Definit
 
 
 def _names(statements: Iterable[ast.stmt], modules: frozenset[str]) -> set[tuple[str, str]]:
-    """(name, attribute) of the global names that statements read; the attribute is empty but of a module."""
+    """(name, attribute) of the global names that statements read; the attribute only of a module's name."""
     names: set[tuple[str, str]] = set()
     for statement in statements:
         read = _globals(statement)
@@ -143,7 +232,7 @@ def _names(statements: Iterable[ast.stmt], modules: frozenset[str]) -> set[tuple
     return names
 
 
-def _globals(statement: ast.stmt) -> set[str]:
+def _globals(statement: ast.AST) -> frozenset[str]:
     """The names that a statement and the functions in it read from the module."""
     names: set[str] = set()
     top = symtable.symtable(ast.unparse(statement), "", "exec")
@@ -156,11 +245,11 @@ def _globals(statement: ast.stmt) -> set[str]:
             for symbol in table.get_symbols()
             if symbol.is_referenced() and (table is top or symbol.is_global())
         }
-    return names
+    return frozenset(names)
 
 
 def forget() -> None:
     """Forget all hashes and modules, for tests that change files."""
-    for remembered in (_hash_of, _hashes, _uses):
+    for remembered in (_hash_of, _hashes, _signature, _uses):
         remembered.cache_clear()
     parsed_modules.forget()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 OWN = __name__.partition(".")[0]
 """The package whose definitions count, beside those of a plugin's own package."""
 UNCOUNTED = "toy"
-"""A function of data sets that only tests call; neither the function nor what it alone uses counts."""
+"""A class method of data sets that only tests call; neither the method nor what it alone uses counts."""
 
 
 class Definition(NamedTuple):
@@ -31,13 +31,15 @@ class ParsedModule:
     Attributes:
         defined: name -> the statements at the top of the module that bind the name.
         effects: the other statements at the top, which run at import; they count with every definition.
-        imported: name -> all that the name is bound to by imports anywhere in the module.
+        imported: name -> all that imports of followed packages, anywhere in the module, bind the name to.
+        libraries: name -> the dotted names that imports of other packages bind the name to.
         for_effect: imports whose name nothing in the module reads, made for what the import does.
     """
 
     defined: dict[str, list[ast.stmt]] = field(default_factory=dict)
     effects: list[ast.stmt] = field(default_factory=list)
     imported: dict[str, list[Definition]] = field(default_factory=dict)
+    libraries: dict[str, list[str]] = field(default_factory=dict)
     for_effect: list[Definition] = field(default_factory=list)
 
     @cached_property
@@ -69,10 +71,12 @@ def parsed(module: str) -> ParsedModule | None:
     tree = _Bare().visit(whole)
     parsed = ParsedModule()
     for node in ast.walk(tree):
+        for name, library in _library_bindings(node, module):
+            parsed.libraries.setdefault(name, []).append(library)
         for name, target in _bindings(node, module):
             parsed.imported.setdefault(name, []).append(target)
-            # What a package imports and does not read it re-exports.
-            if name not in read and not is_package(module):
+            # A package's unused imports are re-exports, not imports for their effects.
+            if name == "*" or (name not in read and not is_package(module)):
                 parsed.for_effect.append(target)
     for statement in _Importless().visit(tree).body:
         names = _bound(statement)
@@ -81,6 +85,21 @@ def parsed(module: str) -> ParsedModule | None:
         if not names and not isinstance(statement, ast.Pass):
             parsed.effects.append(statement)
     return parsed
+
+
+def _library_bindings(node: ast.AST, module: str) -> Iterator[tuple[str, str]]:
+    """(name, dotted name of what the name is bound to) of an import of a package that is not followed."""
+    followed = {OWN, package_of(module)}
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            if package_of(alias.name) not in followed:
+                yield (
+                    alias.asname or package_of(alias.name),
+                    alias.name if alias.asname else package_of(alias.name),
+                )
+    elif isinstance(node, ast.ImportFrom) and package_of(base := _base(node, module)) not in followed:
+        for alias in node.names:
+            yield alias.asname or alias.name, f"{base}.{alias.name}"
 
 
 def _bindings(node: ast.AST, module: str) -> Iterator[tuple[str, Definition]]:
@@ -144,18 +163,19 @@ class _Bare(ast.NodeTransformer):
         return self._without_texts(node)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.body = [part for part in node.body if not _is_uncounted(part)]
         return self._without_texts(node)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
-        return None if node.name == UNCOUNTED else self._function(node)
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        return self._function(node)
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
         return self._function(node)
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            return None
-        return self.generic_visit(node)
+    def visit_If(self, node: ast.If) -> Any:
+        self.generic_visit(node)
+        for_types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return node.orelse if for_types else node
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         node.returns = None
@@ -170,6 +190,11 @@ class _Bare(ast.NodeTransformer):
         node.body = [part for part in node.body if not _is_text(part)] or [ast.Pass()]
         bare: ast.AST = node
         return bare
+
+
+def _is_uncounted(node: ast.stmt) -> bool:
+    """Whether a part of a class is the class method `UNCOUNTED`."""
+    return isinstance(node, ast.FunctionDef) and node.name == UNCOUNTED and bool(node.decorator_list)
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -215,7 +240,7 @@ def origin_of(module: str) -> str | None:
     loaded = sys.modules.get(module)
     try:
         spec = loaded.__spec__ if loaded is not None else importlib.util.find_spec(module)
-    except (ImportError, AttributeError, ValueError):
+    except (ImportError, AttributeError, TypeError, ValueError):
         return None
     return None if spec is None or spec.origin is None or not spec.origin.endswith(".py") else spec.origin
 

@@ -5,7 +5,6 @@ The published alarm is MSP. The others are not published.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ...benchmark.interfaces import Features, Method, Task
+from ...benchmark.plugins.registry import load_registry
 
 Alarm = Literal[
     "msp",
@@ -26,21 +26,6 @@ Alarm = Literal[
     "mahalanobis",
     "knn",
 ]
-CLASSES: Mapping[str, tuple[str, str]] = {
-    "entropy": ("..entropy", "Entropy"),
-    "maxlogit": ("..maxlogit", "MaxLogit"),
-    "energy": ("..energy", "Energy"),
-    "msp-crf": ("..msp_crf.method", "MSPCRF"),
-    "mcdropout": ("..mcdropout", "MCDropout"),
-    "ensemble": ("..ensemble", "Ensemble"),
-    "standardized-maxlogit": ("..standardized_maxlogit", "StandardizedMaxLogit"),
-    "mahalanobis": ("..mahalanobis", "Mahalanobis"),
-    "knn": ("..knn", "KNN"),
-}
-"""Name of an alarm -> its module and class, for all alarms but "msp".
-
-The class is imported when the alarm is chosen, so that results depend on the code of the chosen alarm alone.
-"""
 
 
 def make_alarm(name: Alarm, options: Mapping[str, Any], features: Features) -> Method | None:
@@ -63,8 +48,8 @@ def make_alarm(name: Alarm, options: Mapping[str, Any], features: Features) -> M
                 "msp has no hyper-parameters: leave gate_options out, or choose another gate_with"
             )
         return None
-    module, class_name = CLASSES[name]
-    alarm: type[Method] = getattr(importlib.import_module(module, __package__), class_name)
+    # From the registry: results depend on the code of the chosen alarm alone, and an alarm may be moved.
+    alarm: type[Method] = load_registry().get("methods", name).load()
     feature_options = {
         key: value for key, value in vars(features).items() if key in alarm.Config.model_fields
     }

@@ -43,7 +43,7 @@ from .comparison.scoring import compare, to_scores
 from .feature_distance import cosine_distance, enlarged_nearest, gated, product, reduced
 from .gate import squeezed
 from .synthcp_config import SynthCPConfig
-from .synthesized_images import StoredImages, shown, synthesized_of, write_all
+from .synthesized_images import StoredImages, shown, stored_key, synthesized_of, write_all
 
 
 class SynthCP(Method):
@@ -136,7 +136,7 @@ class SynthCP(Method):
             config,
             partial(write_network, config, self.config.head, pairs, images),
             seed=context.seed,
-            inputs=[pairs.key, key, str(self.fit_key())],
+            inputs=[pairs.key, key, str(self.fit_key()), stored_key(images)],
         )
         self._network = load_network(folder, context.info, config, True, context.device)
 

@@ -57,6 +57,11 @@ class StoredImages(Sequence[npt.NDArray[np.uint8]]):
         return self.folder / f"{index:06d}.npy"
 
 
+def stored_key(images: object) -> str:
+    """The key of stored images, which says all that they depend on; "" for images that are not stored."""
+    return images.folder.name if isinstance(images, StoredImages) else ""
+
+
 def write_all(pairs: Pairs, synthesizer: Synthesizer, folder: Path, context: Context) -> None:
     """Write x̂ of the prediction of every training sample below `folder`."""
     images = StoredImages(folder, len(pairs))

@@ -82,7 +82,7 @@ def mark_best(rows: Sequence[Row], columns: Sequence[Column], decimals: int) -> 
 
 
 def _best(values: Sequence[float], column: Column) -> float | None:
-    if len(values) < 2:
+    if len(values) < 2 or column.higher_is_better is None:
         return None
     return max(values) if column.higher_is_better else min(values)
 

@@ -169,7 +169,7 @@ def test_the_stacking_of_an_ensembles_members_makes_all_records_stale_and_nothin
     def stack(package):
         replaced(
             package,
-            "benchmark/segmenters/ensemble_members.py",
+            "benchmark/segmenters/batch_segmentation.py",
             "torch.stack(softmaxes)",
             "torch.stack(softmaxes[::-1])",
         )

@@ -127,6 +127,64 @@ def test_another_library_is_another_computation(package):
     assert package(top=text.format("math")) != package(top=text.format("numpy"))
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "import math as m\n\ndef f():\n    return m.floor(1)\n",
+            "import numpy as m\n\ndef f():\n    return m.floor(1)\n",
+        ),
+        (
+            "from torch.nn.utils import spectral_norm\n\ndef f():\n    return spectral_norm(1)\n",
+            "from torch.nn.utils import weight_norm as spectral_norm\n\n"
+            "def f():\n    return spectral_norm(1)\n",
+        ),
+        (
+            "from .below import x as a, y as b\n\ndef f():\n    return a() - b()\n",
+            "from .below import y as a, x as b\n\ndef f():\n    return a() - b()\n",
+        ),
+        (
+            "from . import below, beside\n\ndef f():\n    return below.x() - beside.x()\n",
+            "from . import below, beside\n\ndef f():\n    return beside.x() - below.x()\n",
+        ),
+    ],
+    ids=["library", "alias of a library", "aliases", "modules"],
+)
+def test_a_name_that_stands_for_something_else_counts(package, one, other):
+    files = {
+        "below": "def x():\n    return 1\n\ndef y():\n    return 2\n",
+        "beside": "def x():\n    return 3\n",
+    }
+    assert package(top=one, **files) != package(top=other, **files)
+
+
+def test_an_alias_does_not_count(package):
+    below = "def x():\n    return 1\n"
+    plain = package(top="from .below import x\n\ndef f():\n    return x()\n", below=below)
+    alias = package(top="from .below import x as other\n\ndef f():\n    return other()\n", below=below)
+    assert plain == alias
+
+
+def test_what_an_error_says_does_not_count(package):
+    text = "from .below import g\n\ndef f(x):\n    return g(x)\n"
+    below = "def g(x):\n    raise ValueError(f'{}: {{x}}')\n"
+    assert package(top=text, below=below.format("bad")) == package(top=text, below=below.format("worse"))
+
+
+def test_what_people_read_of_a_data_set_does_not_count(package):
+    text = "DatasetInfo = dict\n\nclass f:\n    info = DatasetInfo(name={!r}, summary={!r})\n"
+    assert package(top=text.format("a", "one")) == package(top=text.format("a", "two"))
+    assert package(top=text.format("a", "one")) != package(top=text.format("b", "one"))
+
+
+def test_a_star_import_of_a_package_is_followed(package):
+    files = {
+        "top": "from .room import b\n\ndef f():\n    return b\n",
+        "room__in____init__": "from .home import *\n",
+    }
+    assert package(**files, room__in__home="b = 1") != package(**files, room__in__home="b = 2")
+
+
 def test_a_function_that_moves_to_another_module_changes_nothing(package):
     one = package(top="def f():\n    return g()\n\ndef g():\n    return 1\n")
     assert (
@@ -144,7 +202,7 @@ def test_a_name_that_a_package_re_exports_is_followed_to_its_home(package):
 
 
 def test_a_toy_and_what_it_alone_imports_do_not_count(package):
-    text = "from .below import b\n\nclass f:\n    def toy(self):\n        return b, {}\n"
+    text = "from .below import b\n\nclass f:\n    @classmethod\n    def toy(cls):\n        return b, {}\n"
     first = package(top=text.format(1), below="b = 1")
     assert package(top=text.format(2), below="b = 2") == first
 
