@@ -60,7 +60,7 @@ def test_a_comparison_network_from_elsewhere_needs_no_folds(workspace, tmp_path)
     assert all(r.provenance.weights["comparison network"] == "comparison.pth" for r in records)
     assert len(list((workspace / "artifacts" / "segmenter").iterdir())) == 1
     refused = bench(*words, "--set", "direct-prediction.head=pixel", "--task", "pixel-failure")
-    assert "one network, whatever it was trained for" in refused.output
+    assert "one network for all tasks" in refused.output
 
 
 def test_what_is_written_is_named_as_what_it_is(workspace, tmp_path):

@@ -122,6 +122,8 @@ def test_a_renamed_and_a_moved_module_make_nothing_stale(keys, before):
     def rename(package):
         moved(package, "methods/synthcp/cgan/spade.py", "methods/synthcp/cgan/generator_networks.py")
         moved(package, "benchmark/metrics/ranking.py", "benchmark/metrics/rank_metrics.py")
+        moved(package, "methods/knn.py", "methods/nearest_neighbours.py")
+        replaced(package, "methods/__init__.py", ".knn:KNN", ".nearest_neighbours:KNN")
         # To another folder: all imports of the module stay valid through the folder's own file.
         (package / "methods" / "synthcp" / "alarms").mkdir()
         (package / "methods" / "synthcp" / "alarms" / "__init__.py").write_text("")
@@ -190,3 +192,41 @@ def test_the_metrics_of_one_task_make_the_records_of_that_task_stale(keys, befor
     assert changed == {
         name for name in before if name.startswith("record ") and name.endswith("image-failure")
     }
+
+
+def test_the_code_of_folds_makes_what_is_fitted_out_of_fold_stale(keys, before):
+    def split(package):
+        file = "benchmark/training/fold_predictions.py"
+        replaced(package, file, "kept = [*range(start), *range(end, len(samples))]", "kept = [*range(start)]")
+
+    changed = stale(before, keys(split))
+    assert {name for name in before if " direct-prediction " in name or " vae-alarm " in name} <= changed
+    assert not {name for name in changed if name.split()[1] == "msp" or name.startswith("segmenter")}
+
+
+def test_the_batches_that_are_segmented_make_all_records_stale(keys, before):
+    def batch(package):
+        old = "np.stack([sample.image for sample in samples])"
+        replaced(
+            package, "benchmark/data/loading.py", old, "np.stack([1 - sample.image for sample in samples])"
+        )
+
+    assert {name for name in before if name.startswith("record ")} <= stale(before, keys(batch))
+
+
+def test_a_synthesizer_that_is_given_to_a_build_counts(keys, before):
+    def synthesize(package):
+        replaced(
+            package, "methods/synthcp/cgan/synthesizer.py", "(images + 1) * 127.5", "(images + 2) * 127.5"
+        )
+
+    changed = stale(before, keys(synthesize))
+    assert changed == {name for name in before if name == "cgan" or " synthcp " in name}
+
+
+def test_what_an_error_says_makes_nothing_stale(keys, before):
+    def reword(package):
+        old = "the label map holds class"
+        replaced(package, "methods/synthcp/cgan/synthesizer.py", old, "there is a class")
+
+    assert stale(before, keys(reword)) == set()
