@@ -52,8 +52,8 @@ def _check_samples(entry: Entry, folder: Path) -> None:
     for sample in [*dataset.samples("train"), *dataset.samples("validation"), *test]:
         _require_sample(sample, dataset.info)
     if Task.ANOMALY in dataset.info.tasks:
-        anomalous = [_has_anomaly(sample) for sample in test]
-        require(any(anomalous), "no test sample of the toy holds an anomalous pixel")
+        scored = [_require_anomaly_mask(sample) for sample in test]
+        require(any(scored), "no test sample of the toy holds an anomalous pixel")
 
 
 def _require_sample(sample: Sample, info: DatasetInfo) -> None:
@@ -77,12 +77,18 @@ def _require_sample(sample: Sample, info: DatasetInfo) -> None:
     require(known.all(), f"{where}: a label is neither a class nor void")
 
 
-def _has_anomaly(sample: Sample) -> bool:
+def _require_anomaly_mask(sample: Sample) -> bool:
+    """Check the anomaly mask of a sample. Returns whether the sample holds an anomalous pixel."""
     mask = sample.truth.anomaly
     require(mask is not None, f"sample {sample.key}: the anomaly mask is missing")
     assert mask is not None
     require(mask.dtype == np.bool_, f"sample {sample.key}: the anomaly mask is {mask.dtype}, not bool")
-    return bool((mask & sample.truth.valid).any())
+    not_valid = int(np.count_nonzero(mask & ~sample.truth.valid))
+    require(
+        not not_valid,
+        f"sample {sample.key}: {not_valid} anomalous pixels are not `valid`: unknown objects must stay valid",
+    )
+    return bool(mask.any())
 
 
 def _check_order(entry: Entry, folder: Path) -> None:
