@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..evaluation.by_task import make_evaluator
 from ..evaluation.evaluator import Evaluation, Evaluator
@@ -35,12 +36,18 @@ class JobResult:
         state: "to run" in a dry run only; "cached" where an earlier record was taken.
         reason: why the job was skipped or failed.
         record: the file of the record; None where no record could be written.
+        options: option -> value, of the options by which jobs of one method differ.
+        chosen: option -> value, of the options that were chosen on held-out data.
+        has_traceback: whether the record holds the traceback of an error that was not foreseen.
     """
 
     identity: Identity
     state: Literal["to run", "cached", "skipped", "ok", "failed"]
     reason: str | None = None
     record: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    has_traceback: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,9 +100,10 @@ class GroupRun:
         """The result of a job that is cached or skipped."""
         if job.cached is not None:
             note_comparison(job, job.cached)
-            return JobResult(job.identity, "cached", None, job.cached)
+            return JobResult(job.identity, "cached", None, job.cached, job.swept)
         record = job_record(self.fitting, job, "skipped", reason=job.skipped)
-        return JobResult(job.identity, "skipped", job.skipped, record.save(self.request.record_folder))
+        file = record.save(self.request.record_folder)
+        return JobResult(job.identity, "skipped", job.skipped, file, job.swept)
 
     def _open(self) -> list[Job]:
         """The waiting jobs that have no result yet."""
@@ -168,7 +176,9 @@ class GroupRun:
         except Exception as error:  # an evaluator must not stop the others
             self._fail(job, error)
         else:
-            self._results[job.identity.key] = JobResult(record.identity, "ok", None, file)
+            chosen = record.tuning.chosen if record.tuning else {}
+            result = JobResult(record.identity, "ok", None, file, job.swept, chosen)
+            self._results[job.identity.key] = result
 
     def _finished_record(self, judged: _Judged, evaluation: Evaluation) -> Record:
         fitted = judged.fitted
@@ -198,7 +208,19 @@ class GroupRun:
         """Give a job the state "failed", once, and write a record that says why."""
         if job.identity.key in self._results:
             return
-        failure = failure_of(error)
+        failure = failure_of(error, self._packages(job))
         record = job_record(self.fitting, job, "failed", reason=failure.reason, traceback=failure.traceback)
         file, remark = save_failure(record, self.request.record_folder)
-        self._results[job.identity.key] = JobResult(job.identity, "failed", failure.reason + remark, file)
+        self._results[job.identity.key] = JobResult(
+            job.identity,
+            "failed",
+            failure.reason + remark,
+            file,
+            job.swept,
+            has_traceback=file is not None and failure.traceback is not None,
+        )
+
+    def _packages(self, job: Job) -> set[str]:
+        """The top-level packages of the plugins that a job is made of, built-in ones left out."""
+        plugins = (type(job.method), type(self.group.segmenter.model), type(self.group.data.dataset))
+        return {plugin.__module__.partition(".")[0] for plugin in plugins} - {"segalarm"}
