@@ -23,6 +23,7 @@ def dataset_checks(entry: Entry) -> Iterator[Check]:
     """The checks of a registered data set."""
     yield Check("declares what it registers", partial(_check_declares, entry))
     yield Check("gives samples of the right kind", partial(_check_samples, entry))
+    yield Check("writes its marker into the toy", partial(_check_marker, entry))
     yield Check("gives the same samples each time", partial(_check_order, entry))
     yield Check("reads in worker processes", partial(_check_pickles, entry))
     yield Check("names an empty folder", partial(_check_empty, entry))
@@ -54,6 +55,15 @@ def _check_samples(entry: Entry, folder: Path) -> None:
     if Task.ANOMALY in dataset.info.tasks:
         scored = [_require_anomaly_mask(sample) for sample in test]
         require(any(scored), "no test sample of the toy holds an anomalous pixel")
+
+
+def _check_marker(entry: Entry, folder: Path) -> None:
+    """A folder of any name is recognised by the marker, if the data set declares one."""
+    dataset_class = entry.load()
+    marker = dataset_class.marker
+    if marker is not None:
+        root = made_toy(dataset_class, folder).root
+        require(any(root.glob(marker)), f"the toy does not hold the marker '{marker}'")
 
 
 def _require_sample(sample: Sample, info: DatasetInfo) -> None:
