@@ -43,7 +43,7 @@ class Truth:
 
     @property
     def scored(self) -> Labels:
-        """int64 (*spatial), `label` with `VOID` on the pixels that are not valid."""
+        """int64 (*spatial), `label` with `VOID` on the pixels that are not valid: learn from this one."""
         return self.label if self.valid.all() else np.where(self.valid, self.label, VOID)
 
 
