@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.sample_form import fault_of_form
 from ..interfaces import VOID, Dataset, DatasetInfo, Sample, Task
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Entry
@@ -69,20 +70,11 @@ def _check_marker(entry: Entry, folder: Path) -> None:
 def _require_sample(sample: Sample, info: DatasetInfo) -> None:
     image, truth = sample.image, sample.truth
     where = f"sample {sample.key}"
-    require(image.dtype == np.float32, f"{where}: image is {image.dtype}, not float32")
-    require(image.ndim == info.ndim + 1, f"{where}: image has {image.ndim} axes, not {info.ndim + 1}")
-    require(
-        image.shape[0] == info.channels, f"{where}: image has {image.shape[0]} channels, not {info.channels}"
-    )
+    fault = fault_of_form(sample, info)
+    require(fault is None, fault or "")
     require(np.isfinite(image).all(), f"{where}: image is not finite")
     if info.channels == 3:
         require(image.min() >= 0 and image.max() <= 1, f"{where}: image leaves [0, 1]")
-    require(truth.label.dtype == np.int64, f"{where}: label is {truth.label.dtype}, not int64")
-    require(truth.valid.dtype == np.bool_, f"{where}: valid is {truth.valid.dtype}, not bool")
-    require(
-        truth.label.shape == truth.valid.shape == image.shape[1:],
-        f"{where}: image, label and valid differ in size",
-    )
     known = (truth.label == VOID) | ((truth.label >= 0) & (truth.label < len(info.classes)))
     require(known.all(), f"{where}: a label is neither a class nor void")
 

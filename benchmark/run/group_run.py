@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ..data.sample_form import fault_of_form
 from ..evaluation.by_task import make_evaluator
 from ..evaluation.evaluator import Evaluation, Evaluator
 from ..interfaces import VOID
@@ -83,6 +84,7 @@ class GroupRun:
         """
         if self.group.waiting:
             try:
+                self._check_form()
                 self.fitting.segmenter()
                 fitted = self._fitted()
                 self.fitting.release_folds()
@@ -95,6 +97,21 @@ class GroupRun:
             if not job.waiting:
                 self._results[job.identity.key] = self._without_run(job)
         return [self._results[job.identity.key] for job in self.group.jobs]
+
+    def _check_form(self) -> None:
+        """Check the first sample of each data set, before a network is trained on a malformed one.
+
+        Raises:
+            BenchError: the sample has another type or other axes than its data set declares.
+        """
+        data, train = self.group.data, self.group.train
+        samples = {data.entry.name: (data, data.test)}
+        if train is not data:
+            samples[train.entry.name] = (train, train.train)
+        for name, (prepared, split) in samples.items():
+            fault = fault_of_form(split[0], prepared.dataset.info) if split else None
+            if fault is not None:
+                raise BenchError(f"{prepared.dataset.root}: {fault}. `bench check {name}` checks the reader")
 
     def _without_run(self, job: Job) -> JobResult:
         """The result of a job that is cached or skipped."""

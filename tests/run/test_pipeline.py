@@ -9,7 +9,7 @@ import pytest
 import torch
 from segalarm import Config, FitOn, Method, Needs, Option, Scores, Source, Task
 from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
-from segalarm.benchmark.interfaces import Preset
+from segalarm.benchmark.interfaces import Preset, Sample
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
 from segalarm.benchmark.planning.request import Request
 from segalarm.benchmark.plugins.registry import Entry, load_registry
@@ -354,6 +354,15 @@ def test_a_method_that_fails_does_not_stop_the_others(go):
     assert outcome.failed
     assert outcome.results[0].has_traceback
     assert "ZeroDivisionError: oh no" in Record.load(outcome.results[0].record).traceback
+
+
+def test_a_data_set_of_another_form_is_named_before_anything_is_trained(go, monkeypatch):
+    image = Sample.image.func
+    monkeypatch.setattr(Sample, "image", property(lambda self: (255 * image(self)).astype(np.uint8)))
+    outcome = go("msp", "entropy")
+    assert {result.state for result in outcome.results} == {"failed"}
+    assert "image is uint8, not float32. `bench check streethazards`" in outcome.results[0].reason
+    assert not seen("train")
 
 
 def test_results_say_by_which_options_runs_of_one_method_differ(go):
