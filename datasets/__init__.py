@@ -50,7 +50,7 @@ def register_datasets(register: Register) -> None:
     register(
         "camvid",
         f"{__name__}.camvid:CamVid",
-        summary="701 real driving frames, 11 classes",
+        summary="367 real driving frames to train on and 233 to test on, 11 classes",
         tasks=_FAILURE,
     )
     register(

@@ -36,7 +36,7 @@ from ..benchmark.interfaces import (
 from ..benchmark.interfaces.errors import BenchError
 from ..benchmark.training import Objective, poly, seed_everything, train
 from ..benchmark.weights.checkpoints import save_weights
-from .building_blocks.dimensions import BATCH_NORM, CONVOLUTION, Size, enlarged, resized
+from .building_blocks.layers_and_resizing import BATCH_NORM, CONVOLUTION, Size, enlarged, resized
 from .building_blocks.training_draws import is_mirrored, number_of_steps
 
 WEIGHTS = "autoencoder.safetensors"

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..benchmark.interfaces import Config, Context, FitOn, Item, Method, Needs, Pairs, Prediction, Scores
 from ..benchmark.interfaces.errors import BenchError
-from .building_blocks.dimensions import average_pool, convolve
+from .building_blocks.layers_and_resizing import average_pool, convolve
 
 FILE = "statistics.safetensors"
 TINY = 1e-6

@@ -9,12 +9,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import click
 
 from ..interfaces import Dataset
-from ..interfaces.errors import BenchError
+from ..interfaces.errors import BenchError, ExtraMissingError
 from ..plugins.registry import Registry, load_registry
 from .options.option_values import data_folders, home
 from .options.shared_options import examples, workspace_option
@@ -24,18 +24,21 @@ EXTRAS = {
     "crf": ("pydensecrf",),
     "medical": ("monai", "nibabel"),
     "report": ("matplotlib", "tensorboard"),
-    "slurm": ("submitit",),
     "smiyc": ("h5py",),
 }
 """Optional dependencies of segalarm -> their modules."""
 
 
 class Finding(NamedTuple):
-    """One line of the report. `in_order`: false where something must be mended."""
+    """One line of the report.
+
+    Attributes:
+        state: "ok"; "off" for what lacks an optional package; "BAD" where something must be mended.
+    """
 
     subject: str
     text: str
-    in_order: bool = True
+    state: Literal["ok", "off", "BAD"] = "ok"
 
 
 @click.command(epilog=examples("bench doctor"))
@@ -43,13 +46,14 @@ class Finding(NamedTuple):
 def doctor(workspace: Path | None) -> None:
     """Check the installation.
 
-    Shows versions, devices, optional packages, plugins, data and disk, and marks what must be mended.
+    Shows versions, devices, optional packages, plugins, data and disk. A line begins with "BAD" where
+    something must be mended, and with "off" where an optional package is not installed.
     """
-    all_in_order = True
-    for subject, text, in_order in examine(load_registry(), workspace or home(), data_folders(())):
-        click.echo(f"{'ok ' if in_order else 'BAD'}  {subject}: {text}")
-        all_in_order = all_in_order and in_order
-    if not all_in_order:
+    faulty = False
+    for subject, text, state in examine(load_registry(), workspace or home(), data_folders(())):
+        click.echo(f"{state:3}  {subject}: {text}")
+        faulty = faulty or state == "BAD"
+    if faulty:
         sys.exit(1)
 
 
@@ -61,29 +65,37 @@ def examine(registry: Registry, workspace: Path, folders: Mapping[str, Path]) ->
         workspace: where the disk must have room.
         folders: data set -> folder to look for it in; the key "" stands for every data set.
     """
+    from ...results.registered_tables import load_table
+
     yield Finding("Python", platform.python_version())
     for package in PACKAGES:
         try:
             yield Finding(package, version(package))
         except PackageNotFoundError:
-            yield Finding(package, "not installed", in_order=False)
+            yield Finding(package, "not installed", "BAD")
     yield from _devices()
     for extra, modules in EXTRAS.items():
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
         hint = f"not installed ({', '.join(absent)}): pip install 'segalarm[{extra}]'"
-        yield Finding(f"extra {extra}", hint if absent else "installed")
+        yield Finding(f"extra {extra}", hint, "off") if absent else Finding(f"extra {extra}", "installed")
     for plugin in registry.broken:
-        yield Finding(f"plugin {plugin.name}", plugin.error, in_order=False)
+        yield Finding(f"plugin {plugin.name}", plugin.error, "BAD")
     for entry in registry:
+        subject = f"{entry.kind[:-1]} {entry.name}"
         try:
-            registry.get(entry.kind, entry.name).load()
+            if entry.kind == "tables":
+                load_table(registry, entry.name)
+            else:
+                registry.get(entry.kind, entry.name).load()
+        except ExtraMissingError as error:
+            yield Finding(subject, str(error), "off")
         except BenchError as error:
-            yield Finding(f"{entry.kind[:-1]} {entry.name}", str(error), in_order=False)
+            yield Finding(subject, str(error), "BAD")
     for name in registry.names("datasets"):
         yield _data(registry, name, folders)
     parent = next(folder for folder in (workspace, *workspace.parents) if folder.exists())
     free = shutil.disk_usage(parent).free
-    yield Finding("workspace", f"{workspace}, {free / 2**30:.1f} GiB free", free > 2**30)
+    yield Finding("workspace", f"{workspace}, {free / 2**30:.1f} GiB free", "ok" if free > 2**30 else "BAD")
 
 
 def _data(registry: Registry, name: str, folders: Mapping[str, Path]) -> Finding:

@@ -16,7 +16,8 @@ from .options.shared_options import examples
 def list_names(kind: str | None, as_json: bool) -> None:
     """List methods, data sets, segmenters and tables.
 
-    Each name is shown with the plugin that registered it.
+    Each name is shown with the plugin that registered it. Nothing is imported: `bench doctor` says whether
+    every class can be.
     """
     from tabulate import tabulate
 
@@ -33,7 +34,7 @@ def list_names(kind: str | None, as_json: bool) -> None:
                     "tasks": ", ".join(entry.tasks),
                     "needs training": entry.trains if entry.kind == "methods" else "",
                     "plugin": entry.plugin,
-                    "status": "ok" if len(same_name) == 1 else collision(same_name),
+                    "status": "registered" if len(same_name) == 1 else collision(same_name),
                 }
             )
     broken = [{"plugin": plugin.name, "status": plugin.error} for plugin in registry.broken]

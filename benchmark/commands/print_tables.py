@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ..interfaces.errors import UnknownNameError
+from ..interfaces.errors import BenchError, UnknownNameError
 from ..plugins.registry import Registry, load_registry
 from .options.option_values import home
 from .options.shared_options import PATH, PRESETS, PROTOCOLS, choices, examples, workspace_option
@@ -26,7 +27,11 @@ METRIC_OPTIONS = ("aggregation", "all_metrics", "per_class", "cost")
     )
 )
 @click.argument("name", required=False)
-@click.option("--dataset", metavar="NAME", help="Print the records of this data set alone.")
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    help="Of the records, print those of this data set. Published numbers are always printed.",
+)
 @click.option("--variant", metavar="NAME", help="Print the records of this variant alone.")
 @click.option(
     "--format",
@@ -58,6 +63,7 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
     NAME is 1, 2, 3 or 4 for a table of the paper, the name of a plugin's table, or "matrix": which methods
     were run on which data sets, and why others were not. Without NAME, all tables but the matrix are printed.
     """
+    from ...results.registered_tables import load_table
     from ...results.tables.build import build_table
     from ...results.tables.render import render
     from ..storage.record import read_records
@@ -73,9 +79,21 @@ def table(name: str | None, style: str, workspace: Path | None, records: Path | 
     if name == "matrix":
         click.echo(render(_matrix(registry, measured, chosen), style))
         return
-    for asked in [name] if name else registry.names("tables"):
-        spec = registry.get("tables", f"table{asked}" if asked.isdigit() else asked).load()
+    if name:
+        spec = load_table(registry, f"table{name}" if name.isdigit() else name, datasets)
         click.echo(render(build_table(spec, measured, **chosen), style))
+        return
+    faulty = False
+    for registered in registry.names("tables"):
+        try:
+            spec = load_table(registry, registered, datasets)
+        except BenchError as error:  # one plugin's fault must not stop the other tables
+            faulty = True
+            click.echo(f"Error: {error}", err=True)
+            continue
+        click.echo(render(build_table(spec, measured, **chosen), style))
+    if faulty:
+        sys.exit(1)
 
 
 def _matrix(registry: Registry, measured: Collection[Any], chosen: dict[str, Any]) -> Any:

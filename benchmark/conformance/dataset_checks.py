@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.sample_form import fault_of_form
 from ..interfaces import VOID, Dataset, DatasetInfo, Sample, Task
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Entry
@@ -23,6 +24,7 @@ def dataset_checks(entry: Entry) -> Iterator[Check]:
     """The checks of a registered data set."""
     yield Check("declares what it registers", partial(_check_declares, entry))
     yield Check("gives samples of the right kind", partial(_check_samples, entry))
+    yield Check("writes its marker into the toy", partial(_check_marker, entry))
     yield Check("gives the same samples each time", partial(_check_order, entry))
     yield Check("reads in worker processes", partial(_check_pickles, entry))
     yield Check("names an empty folder", partial(_check_empty, entry))
@@ -52,37 +54,43 @@ def _check_samples(entry: Entry, folder: Path) -> None:
     for sample in [*dataset.samples("train"), *dataset.samples("validation"), *test]:
         _require_sample(sample, dataset.info)
     if Task.ANOMALY in dataset.info.tasks:
-        anomalous = [_has_anomaly(sample) for sample in test]
-        require(any(anomalous), "no test sample of the toy holds an anomalous pixel")
+        scored = [_require_anomaly_mask(sample) for sample in test]
+        require(any(scored), "no test sample of the toy holds an anomalous pixel")
+
+
+def _check_marker(entry: Entry, folder: Path) -> None:
+    """A folder of any name is recognised by the marker, if the data set declares one."""
+    dataset_class = entry.load()
+    marker = dataset_class.marker
+    if marker is not None:
+        root = made_toy(dataset_class, folder).root
+        require(any(root.glob(marker)), f"the toy does not hold the marker '{marker}'")
 
 
 def _require_sample(sample: Sample, info: DatasetInfo) -> None:
     image, truth = sample.image, sample.truth
     where = f"sample {sample.key}"
-    require(image.dtype == np.float32, f"{where}: image is {image.dtype}, not float32")
-    require(image.ndim == info.ndim + 1, f"{where}: image has {image.ndim} axes, not {info.ndim + 1}")
-    require(
-        image.shape[0] == info.channels, f"{where}: image has {image.shape[0]} channels, not {info.channels}"
-    )
+    fault = fault_of_form(sample, info)
+    require(fault is None, fault or "")
     require(np.isfinite(image).all(), f"{where}: image is not finite")
     if info.channels == 3:
         require(image.min() >= 0 and image.max() <= 1, f"{where}: image leaves [0, 1]")
-    require(truth.label.dtype == np.int64, f"{where}: label is {truth.label.dtype}, not int64")
-    require(truth.valid.dtype == np.bool_, f"{where}: valid is {truth.valid.dtype}, not bool")
-    require(
-        truth.label.shape == truth.valid.shape == image.shape[1:],
-        f"{where}: image, label and valid differ in size",
-    )
     known = (truth.label == VOID) | ((truth.label >= 0) & (truth.label < len(info.classes)))
     require(known.all(), f"{where}: a label is neither a class nor void")
 
 
-def _has_anomaly(sample: Sample) -> bool:
+def _require_anomaly_mask(sample: Sample) -> bool:
+    """Check the anomaly mask of a sample. Returns whether the sample holds an anomalous pixel."""
     mask = sample.truth.anomaly
     require(mask is not None, f"sample {sample.key}: the anomaly mask is missing")
     assert mask is not None
     require(mask.dtype == np.bool_, f"sample {sample.key}: the anomaly mask is {mask.dtype}, not bool")
-    return bool((mask & sample.truth.valid).any())
+    not_valid = int(np.count_nonzero(mask & ~sample.truth.valid))
+    require(
+        not not_valid,
+        f"sample {sample.key}: {not_valid} anomalous pixels are not `valid`: unknown objects must stay valid",
+    )
+    return bool(mask.any())
 
 
 def _check_order(entry: Entry, folder: Path) -> None:

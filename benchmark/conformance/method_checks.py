@@ -16,6 +16,7 @@ import torch
 from ..interfaces import (
     Config,
     Context,
+    DatasetInfo,
     Item,
     Method,
     Needs,
@@ -27,11 +28,19 @@ from ..interfaces import (
     Task,
     View,
 )
-from ..plugins.configure import configure
+from ..interfaces.errors import BenchError
+from ..plugins.configure import configure, nested
 from ..plugins.registry import Entry
 from ..training.fold_predictions import LabelPairs, LivePairs
 from .colour_segmenter import ColourSegmenter
-from .requirement import Check, require, require_no_pickles, require_strict_config, require_subclass
+from .requirement import (
+    Check,
+    NonconformingError,
+    require,
+    require_no_pickles,
+    require_strict_config,
+    require_subclass,
+)
 from .toys import TOYS, made_toy, toy_class, toy_context
 
 
@@ -59,6 +68,7 @@ class _Trial(NamedTuple):
 def method_checks(entry: Entry) -> Iterator[Check]:
     """The checks of a registered method: most are made once for each of its tasks and dimensions."""
     yield Check("declares what it registers", partial(_check_declares, entry))
+    yield Check("declares options of its Config", partial(_check_options, entry))
     for ndim in entry.ndims:
         for task in (task for task in entry.tasks if task in TOYS[ndim]):
             case, where = _Case(entry, task, ndim), f"{task}, volumes" if ndim == 3 else f"{task}"
@@ -77,17 +87,50 @@ def _check_declares(entry: Entry, folder: Path) -> None:
     require(entry.tasks, f"{entry.name} is registered without tasks")
     require(entry.summary, f"{entry.name} is registered without a summary")
     fits = False
-    for ndim, task, preset, protocol in product(entry.ndims, entry.tasks, Preset, Protocol):
-        if task in TOYS[ndim]:
-            info = toy_class(task, ndim).info
-            method = method_class(configure(method_class, entry.name, {}, preset, protocol, info), task)
-            fits = fits or method.fit_on() is not None
-            require(isinstance(method.needs(), Needs), f"{entry.name}.needs() does not return Needs")
+    for _, method in _configured(entry, method_class):
+        fits = fits or method.fit_on() is not None
+        require(isinstance(method.needs(), Needs), f"{entry.name}.needs() does not return Needs")
     require(
         entry.trains == fits,
         f"{entry.name} is registered with trains={entry.trains}, but its fit_on() says otherwise",
     )
     require_strict_config(method_class, entry.name)
+
+
+_Settings = tuple[Preset, Protocol, DatasetInfo]
+
+
+def _configured(entry: Entry, method_class: type[Method]) -> Iterator[tuple[_Settings, Method]]:
+    """The method without options of a user, in all the settings that it can run in."""
+    for ndim, task, preset, protocol in product(entry.ndims, entry.tasks, Preset, Protocol):
+        if task in TOYS[ndim]:
+            settings = preset, protocol, toy_class(task, ndim).info
+            yield settings, method_class(configure(method_class, entry.name, {}, *settings), task)
+
+
+def _check_options(entry: Entry, folder: Path) -> None:
+    """Every `Option` is a key of `Config`, and its rows and candidates are values that `Config` takes."""
+    method_class = entry.load()
+    for settings, method in _configured(entry, method_class):
+        for option in method.options():
+            require(
+                _has_key(method.config, option.name),
+                f"options() names '{option.name}', which is no key of Config",
+            )
+            for value in (*option.rows, *option.candidates):
+                try:
+                    configure(method_class, entry.name, nested(option.name, value), *settings)
+                except BenchError as error:
+                    raise NonconformingError(f"Option '{option.name}', value {value!r}: {error}") from error
+
+
+def _has_key(config: object, name: str) -> bool:
+    """Whether a configuration has a key, dotted where nested."""
+    for key in name.split("."):
+        if not hasattr(config, key):
+            return False
+        config = getattr(config, key)
+    return True
 
 
 def _check_scores(case: _Case, protocol: Protocol, folder: Path) -> None:

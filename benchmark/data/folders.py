@@ -50,8 +50,10 @@ def locate(dataset_class: type[Dataset], data_dir: Path) -> Path:
     if not data_dir.is_dir():
         raise BenchError(f"data folder {data_dir}: no such folder. Name one with --data or BENCH_DATA.")
     looked_for = ", ".join([f"{marker}"] * (marker is not None) + [f"{name}/" for name in names])
+    only = f"The data set names no `marker`, so only folders called {' or '.join(names)} are recognised. "
     raise DataMissingError(
         f"data set '{info.name}' is not in {data_dir}: looked there for {looked_for}. "
+        f"{only if marker is None else ''}"
         f"Expected layout of its folder:\n{info.layout}\nGet it: {info.source}"
     )
 

@@ -10,12 +10,12 @@ import numpy as np
 
 from ..interfaces import DatasetInfo, Labels, Protocol, Sample, Scores
 from ..interfaces.errors import BenchError
-from ..metrics import ComponentState, RankingState, order
+from ..metrics import ComponentState, order
 from ..storage.record_parts import ComponentThreshold
 from .evaluator import Evaluation, Evaluator, named_values
 from .ground_truth import anomalous_pixels
 from .metric_catalogue import ANOMALY_METRICS
-from .ranking_summary import NothingScored, summarize_ranking
+from .ranking_summary import NothingScored, new_ranking, summarize_ranking
 from .score_checks import ScoreRange, pixel_scores
 
 NO_ANOMALY = NothingScored(
@@ -34,7 +34,8 @@ class AnomalyEvaluator(Evaluator):
 
     def __init__(self, info: DatasetInfo, protocol: Protocol, scratch: Path | None = None) -> None:
         super().__init__(info, protocol, scratch)
-        self._ranking = RankingState()
+        self._ranking = new_ranking(ANOMALY_METRICS)
+        self._anomalous_not_valid = 0
         self._range = ScoreRange()
         self._components = ComponentState(scratch)
 
@@ -42,6 +43,7 @@ class AnomalyEvaluator(Evaluator):
         """Rank the sample's valid pixels, and keep the score map for the metrics over components."""
         score_map = pixel_scores(sample, scores)
         anomalous, valid = anomalous_pixels(sample)
+        self._anomalous_not_valid += int(np.count_nonzero(anomalous & ~valid))
         ordering = order(score_map, anomalous, valid)
         self._range.update(ordering)
         self._ranking.add(sample.key, ordering)
@@ -50,7 +52,7 @@ class AnomalyEvaluator(Evaluator):
 
     def result(self) -> Evaluation:
         """Compute per-image means, pooled values and means over components."""
-        evaluation = summarize_ranking(self._ranking, ANOMALY_METRICS, NO_ANOMALY)
+        evaluation = summarize_ranking(self._ranking, ANOMALY_METRICS, self._nothing_scored())
         self._range.check()
         with self._writing():
             report = self._components.compute()
@@ -66,6 +68,16 @@ class AnomalyEvaluator(Evaluator):
             threshold=report.threshold, pixel_F1=report.pixel_f1, threshold_from=THRESHOLD_FROM
         )
         return evaluation
+
+    def _nothing_scored(self) -> NothingScored:
+        """The message for a test split without an image that counts, by its most likely cause."""
+        if not self._anomalous_not_valid:
+            return NO_ANOMALY
+        remedy = (
+            f"{self._anomalous_not_valid} anomalous pixels are not `valid`: unknown objects must stay valid. "
+            "Correct `Truth.valid` in the data set's reader"
+        )
+        return NothingScored(NO_ANOMALY.problem, remedy)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 To add a metric, add an entry to the tuple of its task. The evaluator of the task computes every entry whose
 field the metric functions return, and the tables read names, directions and footnotes from here.
 
-The tuples are separate for each task, because a record becomes stale when code that its evaluator names
+The tuples are separate for each task, because a record becomes stale when code that the task's evaluator uses
 changes: an edit of the metrics of one task leaves the records of the other tasks valid.
 """
 

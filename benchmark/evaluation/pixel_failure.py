@@ -6,11 +6,11 @@ import math
 from pathlib import Path
 
 from ..interfaces import DatasetInfo, Labels, Protocol, Sample, Scores
-from ..metrics import CalibrationState, RankingState, RiskValues, order, risk
+from ..metrics import CalibrationState, RiskValues, order, risk
 from .evaluator import Evaluation, Evaluator, named_values
 from .ground_truth import wrong_pixels
 from .metric_catalogue import PIXEL_FAILURE_METRICS
-from .ranking_summary import NothingScored, summarize_ranking
+from .ranking_summary import NothingScored, new_ranking, summarize_ranking
 from .score_checks import ScoreRange, pixel_confidence, pixel_scores
 
 NO_ERROR = NothingScored(
@@ -29,7 +29,7 @@ class PixelFailureEvaluator(Evaluator):
 
     def __init__(self, info: DatasetInfo, protocol: Protocol, scratch: Path | None = None) -> None:
         super().__init__(info, protocol, scratch)
-        self._ranking = RankingState(success=True)
+        self._ranking = new_ranking(PIXEL_FAILURE_METRICS)
         self._range = ScoreRange()
         self._risks: dict[str, RiskValues] = {}
         # None as soon as a sample comes without estimated probabilities.

@@ -23,6 +23,12 @@ class NothingScored(NamedTuple):
     remedy: str
 
 
+def new_ranking(metrics: Sequence[Metric]) -> RankingState:
+    """Make a state that computes, for each image, every ranking metric that a task's catalogue asks for."""
+    success = any(metric.field == "ap_success" and "per-image" in metric.aggregations for metric in metrics)
+    return RankingState(success)
+
+
 def summarize_ranking(
     state: RankingState, metrics: Sequence[Metric], nothing_scored: NothingScored
 ) -> Evaluation:

@@ -20,9 +20,19 @@ def method_scores(name: str, method: Method, items: Sequence[Item], context: Con
         name: of the method, for the message.
 
     Raises:
-        BenchError: the method gives another number of scores. Whatever else the method raises passes.
+        BenchError: the method gives something else than a list of `Scores`, or another number of them. Other
+            exceptions of the method are not caught.
     """
-    scores = method.score(items, context)
+    answers: object = method.score(items, context)
+    if not isinstance(answers, list | tuple):
+        raise BenchError(f"{name}: score must return a list of Scores, got {type(answers).__name__}")
+    scores: list[Scores] = []
+    for answer in answers:
+        if not isinstance(answer, Scores):
+            raise BenchError(
+                f"{name}: score must return a list of Scores, got a list of {type(answer).__name__}"
+            )
+        scores.append(answer)
     if len(scores) != len(items):
         raise BenchError(f"{name} gave {len(scores)} scores for {len(items)} images")
     return scores
@@ -79,16 +89,22 @@ def predicted_quality(sample: Sample, scores: Scores, classes: int) -> npt.NDArr
         BenchError: the quality is missing, has another shape, or is not finite.
     """
     quality = scores.quality
-    if quality is None or np.shape(quality) != (classes,) or not np.isfinite(quality).all():
-        raise BenchError(
-            f"sample '{sample.key}': the method must predict a finite IoU (in volumes Dice) for each "
-            f"of {classes} classes, but returned {quality!r}"
-        )
-    return np.asarray(quality, np.float64)
+    if quality is None:
+        returned = "no quality"
+    elif np.shape(quality) != (classes,):
+        returned = f"an array of shape {np.shape(quality)}"
+    elif not np.isfinite(quality).all():
+        returned = "numbers that are not finite"
+    else:
+        return np.asarray(quality, np.float64)
+    raise BenchError(
+        f"sample '{sample.key}': the method must predict a finite IoU (in volumes Dice) for each "
+        f"of {classes} classes, but returned {returned}"
+    )
 
 
 class ScoreRange:
-    """The lowest and the highest score of a data set: where they are equal, the scores rank nothing."""
+    """The lowest and the highest score of a data set: if all scores are equal, there is no ranking."""
 
     def __init__(self) -> None:
         self._lowest, self._highest = math.inf, -math.inf

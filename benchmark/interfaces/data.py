@@ -31,9 +31,10 @@ class Truth:
     """The ground truth of a sample.
 
     Attributes:
-        label: int64 (*spatial), 0..L-1 or `VOID`.
+        label: int64 (*spatial), 0..L-1; `VOID` where the pixel has no known class, unknown objects included.
         anomaly: bool (*spatial), true on anomalous pixels; None if the data set marks no anomalies.
-        valid: bool (*spatial), false on pixels that no task scores.
+        valid: bool (*spatial), false on pixels that no task scores. Unknown objects must stay valid: an
+            anomalous pixel that is not valid counts nowhere.
     """
 
     label: Labels
@@ -42,7 +43,7 @@ class Truth:
 
     @property
     def scored(self) -> Labels:
-        """int64 (*spatial), `label` with `VOID` on the pixels that are not valid."""
+        """int64 (*spatial), `label` with `VOID` on the pixels that are not valid: learn from this one."""
         return self.label if self.valid.all() else np.where(self.valid, self.label, VOID)
 
 

@@ -5,6 +5,9 @@ import errno
 from collections.abc import Iterable
 from pathlib import Path
 
+MANY_NAMES = 40
+"""The largest number of names that a message lists beside near ones."""
+
 
 class BenchError(Exception):
     """An error that a user can mend.
@@ -17,6 +20,8 @@ class BenchError(Exception):
 class UnknownNameError(BenchError):
     """A name that is not registered. The message gives the nearest names, then all names.
 
+    Where near names exist and all names would fill a screen, the message leaves out the others.
+
     Args:
         kind: what the name stands for, such as "method".
         name: the unknown name.
@@ -27,9 +32,12 @@ class UnknownNameError(BenchError):
     def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-        guess = f" Did you mean {' or '.join(near)}?" if near else ""
-        text = f"unknown {kind} '{name}'.{guess} Available: {', '.join(names) or 'none'}."
-        super().__init__(f"{text} {hint}".rstrip())
+        parts = [f"unknown {kind} '{name}'."]
+        if near:
+            parts.append(f"Did you mean {' or '.join(near)}?")
+        if not near or len(names) <= MANY_NAMES:
+            parts.append(f"Available: {', '.join(names) or 'none'}.")
+        super().__init__(" ".join([*parts, hint]).rstrip())
 
 
 class AbsentError(BenchError):

@@ -107,6 +107,8 @@ class Item:
     """One image to score, with the segmenter's prediction.
 
     Attributes:
+        view: the image without its ground truth.
+        prediction: the segmenter's answer, with the parts that `Method.needs` asks for.
         memo: a cache for this image, shared by all methods of the run.
     """
 
@@ -117,14 +119,20 @@ class Item:
 
 @dataclass(frozen=True)
 class Pair:
-    """One training sample that a method is fitted on. `prediction` is None for `Source.LABELS`."""
+    """One training sample that a method is fitted on.
+
+    Attributes:
+        sample: the image with its ground truth. Learn from `sample.truth.scored`: it is `truth.label` with
+            `VOID` where a pixel is not valid.
+        prediction: the segmenter's answer; None for `Source.LABELS`.
+    """
 
     sample: Sample
     prediction: Prediction | None
 
 
 class Pairs(Sequence[Pair]):
-    """The training samples that a method is fitted on. A pair loads when indexed.
+    """The training samples that a method is fitted on: a sequence of `Pair`. A pair loads when indexed.
 
     Attributes:
         key: text that stands for the samples and the segmenters that predicted them. A method passes it to
@@ -179,7 +187,9 @@ class Method(ABC):
     def fit_key(self) -> dict[str, Any]:
         """The task and the hyper-parameters that `fit` depends on; methods of equal keys are fitted once.
 
-        Override this to leave out hyper-parameters that only `score` reads.
+        Override this to leave out hyper-parameters that only `score` reads, as in
+        `return {"cells": self.config.cells}`. A key without the task lets the tasks share one fit; keep
+        `"task": self.task` in the key if `fit` or `fit_on` reads the task.
         """
         return {"task": self.task, "config": self.config.model_dump(mode="json")}
 

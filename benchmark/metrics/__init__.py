@@ -5,13 +5,13 @@ built on these functions: a state collects a test set image by image.
 """
 
 from .bootstrap import Interval, bootstrap_interval
-from .brackets import RankingValues
 from .components import ComponentMetrics, Overlaps, overlaps, summarize
 from .curve_points import Curve, curve
 from .ordering import order
 from .overlap import confusion_matrix, dice, per_class_dice, per_class_iou, per_class_quality
 from .quality import QualityMetrics, QualityTable, mean_over_classes, quality_metrics, quality_table
 from .ranking import Ranking, ranking_metrics, success_ap
+from .ranking_values import RankingValues
 from .risk_coverage import PooledRisk, RiskValues, quality_risk, risk, risk_metrics
 from .streaming.calibration import CalibrationState, calibration_error
 from .streaming.component_state import ComponentReport, ComponentState

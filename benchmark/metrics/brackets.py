@@ -12,21 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .ranking import RECALL_LEVEL
+from .ranking_values import RankingValues
 
 _NAN = float("nan")
 Counts = NDArray[np.int64]
-
-
-class RankingValues(NamedTuple):
-    """The ranking metrics, fractions; NaN where undefined.
-
-    `ap_success` is the average precision with the negatives as the positive class.
-    """
-
-    auroc: float
-    ap: float
-    fpr95: float
-    ap_success: float
 
 
 class Bins(NamedTuple):
@@ -55,7 +44,7 @@ def bracket(chunks: Iterable[Bins], positives: int, negatives: int) -> tuple[Ran
     """
     if not positives or not negatives:
         ap, ap_success = (1.0 if positives else _NAN), (1.0 if negatives else _NAN)
-        undefined = RankingValues(_NAN, ap, _NAN, ap_success)
+        undefined = RankingValues(auroc=_NAN, ap=ap, fpr95=_NAN, ap_success=ap_success)
         return undefined, undefined
     fpr = _FprBracket(positives, negatives)
     all_pairs = 2 * positives * negatives
@@ -81,8 +70,18 @@ def bracket(chunks: Iterable[Bins], positives: int, negatives: int) -> tuple[Ran
     low_ap, high_ap = precision_sums[:2] / positives
     low_success, high_success = precision_sums[2:] / negatives
     return (
-        RankingValues((pairs - mixed_pairs) / all_pairs, float(low_ap), low_fpr, float(low_success)),
-        RankingValues((pairs + mixed_pairs) / all_pairs, float(high_ap), high_fpr, float(high_success)),
+        RankingValues(
+            auroc=(pairs - mixed_pairs) / all_pairs,
+            ap=float(low_ap),
+            fpr95=low_fpr,
+            ap_success=float(low_success),
+        ),
+        RankingValues(
+            auroc=(pairs + mixed_pairs) / all_pairs,
+            ap=float(high_ap),
+            fpr95=high_fpr,
+            ap_success=float(high_success),
+        ),
     )
 
 

@@ -26,7 +26,7 @@ class PreparedData:
     """A data set that was found and checked, with the samples that the preset admits.
 
     Attributes:
-        variant: what the user declared a folder to be that is not the release; None for the release.
+        variant: the name given by `--variant` to data that differ from the release; None for the release.
     """
 
     entry: Entry
@@ -92,7 +92,7 @@ def config_facts(config: Config, files: Iterable[Path] | None = None) -> dict[st
         BenchError: such a file cannot be read.
     """
     facts = config.model_dump(mode="json")
-    # Files go by their names: the folder where a package or a user keeps a file changes no result.
+    # Files are identified by name and content hash, not by folder: where a file lies changes no result.
     hashes: dict[str, str] = {}
     for file in config.files() if files is None else files:
         name = file.name
@@ -205,7 +205,7 @@ def plan_segmenter(
     model = segmenter_class(config, info)
     facts = {
         "segmenter": [entry.name, entry.plugin],
-        # A checkpoint takes the place of the training, and of the files that the training would start from.
+        # With a checkpoint nothing is trained, so pretrained files do not count.
         "config": config_facts(model.config, None if checkpoint is None else ()),
         "sources": [file_hash(file) for file in model.sources()],
         "code": code_hash(segmenter_class),

@@ -144,6 +144,7 @@ class _Planner:
             code,
             candidates=candidates if variation.tried else (),
             compared=variation.compared,
+            swept={option: flat(options).get(option) for option in variation.sweep},
             changed=self._changed(entry, method, variation.fixed),
             skipped=skipped,
             cached=None if skipped else _finished_record(self.request, identity, code),

@@ -37,6 +37,8 @@ class Job:
         candidates: the configurations that tuning chooses from; empty where nothing is tuned. `method` and
             `identity` are the first candidate's.
         compared: option -> the values that the run compares on the test split, with a job each.
+        swept: option, dotted where nested -> this job's value, of the options that set jobs of one method
+            apart.
         changed: option, dotted where nested -> a value that the user set and that is not the method's own.
         skipped: why no record can be made; None where one can.
         cached: the file of a record that this run need not make again.
@@ -48,6 +50,7 @@ class Job:
     code: str
     candidates: tuple[Candidate, ...] = ()
     compared: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    swept: Mapping[str, Any] = field(default_factory=dict)
     changed: Mapping[str, Any] = field(default_factory=dict)
     skipped: str | None = None
     cached: Path | None = None

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from ..interfaces import Task
-from ..interfaces.errors import BenchError, UnknownNameError
+from ..interfaces.errors import AbsentError, BenchError, UnknownNameError
 from . import hookspecs
 
 if TYPE_CHECKING:
@@ -66,22 +66,27 @@ class Entry:
     trains: bool = False
     ndims: tuple[int, ...] = (2,)
 
+    @property
+    def where(self) -> str:
+        """The name with its plugin and target, for messages."""
+        return f"{self.kind[:-1]} '{self.name}' of plugin '{self.plugin}' ({self.target})"
+
     def load(self) -> Any:
         """Import the target.
 
         Raises:
+            AbsentError: an optional package of the target is not installed.
             BenchError: the target cannot be imported; names the plugin.
         """
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except BenchError:
+        except AbsentError:
             raise
+        except BenchError as error:
+            raise BenchError(f"{self.where}: {error}") from error
         except Exception as error:
-            raise BenchError(
-                f"{self.kind[:-1]} '{self.name}' of plugin '{self.plugin}' cannot be imported from "
-                f"{self.target}: {type(error).__name__}: {error}"
-            ) from error
+            raise BenchError(f"{self.where} cannot be imported: {type(error).__name__}: {error}") from error
 
 
 @dataclass(frozen=True)

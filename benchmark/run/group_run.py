@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ..data.sample_form import fault_of_form
 from ..evaluation.by_task import make_evaluator
 from ..evaluation.evaluator import Evaluation, Evaluator
 from ..interfaces import VOID
@@ -35,12 +37,18 @@ class JobResult:
         state: "to run" in a dry run only; "cached" where an earlier record was taken.
         reason: why the job was skipped or failed.
         record: the file of the record; None where no record could be written.
+        options: option -> value, of the options by which jobs of one method differ.
+        chosen: option -> value, of the options that were chosen on held-out data.
+        has_traceback: whether the record holds the traceback of an error that was not foreseen.
     """
 
     identity: Identity
     state: Literal["to run", "cached", "skipped", "ok", "failed"]
     reason: str | None = None
     record: Path | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+    has_traceback: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ class GroupRun:
         """
         if self.group.waiting:
             try:
+                self._check_form()
                 self.fitting.segmenter()
                 self._score(self._test_pass())
             except Exception as error:  # each job fails with the error of what they share
@@ -87,13 +96,29 @@ class GroupRun:
                 self._results[job.identity.key] = self._without_run(job)
         return [self._results[job.identity.key] for job in self.group.jobs]
 
+    def _check_form(self) -> None:
+        """Check the first sample of each data set, before a network is trained on a malformed one.
+
+        Raises:
+            BenchError: the sample has another type or other axes than its data set declares.
+        """
+        data, train = self.group.data, self.group.train
+        samples = {data.entry.name: (data, data.test)}
+        if train is not data:
+            samples[train.entry.name] = (train, train.train)
+        for name, (prepared, split) in samples.items():
+            fault = fault_of_form(split[0], prepared.dataset.info) if split else None
+            if fault is not None:
+                raise BenchError(f"{prepared.dataset.root}: {fault}. `bench check {name}` checks the reader")
+
     def _without_run(self, job: Job) -> JobResult:
         """The result of a job that is cached or skipped."""
         if job.cached is not None:
             note_comparison(job, job.cached)
-            return JobResult(job.identity, "cached", None, job.cached)
+            return JobResult(job.identity, "cached", None, job.cached, job.swept)
         record = job_record(self.fitting, job, "skipped", reason=job.skipped)
-        return JobResult(job.identity, "skipped", job.skipped, record.save(self.request.record_folder))
+        file = record.save(self.request.record_folder)
+        return JobResult(job.identity, "skipped", job.skipped, file, job.swept)
 
     def _open(self) -> list[Job]:
         """The waiting jobs that have no result yet."""
@@ -170,7 +195,9 @@ class GroupRun:
         except Exception as error:  # an evaluator must not stop the others
             self._fail_in_pass(judged.fitted, error, judged.cost)
         else:
-            self._results[job.identity.key] = JobResult(record.identity, "ok", None, file)
+            chosen = record.tuning.chosen if record.tuning else {}
+            result = JobResult(record.identity, "ok", None, file, job.swept, chosen)
+            self._results[job.identity.key] = result
 
     def _finished_record(self, judged: _Judged, evaluation: Evaluation) -> Record:
         fitted = judged.fitted
@@ -210,9 +237,21 @@ class GroupRun:
         """
         if job.identity.key in self._results:
             return
-        failure = failure_of(error)
+        failure = failure_of(error, self._packages(job))
         facts |= {"reason": failure.reason, "traceback": failure.traceback}
         tuning = self._tunings.get(job.identity.key)
         record = job_record(self.fitting, job, "failed", tuning=tuning, **facts)
         file, remark = save_failure(record, self.request.record_folder)
-        self._results[job.identity.key] = JobResult(job.identity, "failed", failure.reason + remark, file)
+        self._results[job.identity.key] = JobResult(
+            job.identity,
+            "failed",
+            failure.reason + remark,
+            file,
+            job.swept,
+            has_traceback=file is not None and failure.traceback is not None,
+        )
+
+    def _packages(self, job: Job) -> set[str]:
+        """The top-level packages of the plugins that a job is made of, built-in ones left out."""
+        plugins = (type(job.method), type(self.group.segmenter.model), type(self.group.data.dataset))
+        return {plugin.__module__.partition(".")[0] for plugin in plugins} - {"segalarm"}

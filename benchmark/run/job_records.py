@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +14,7 @@ from ..planning.jobs import Job
 from ..storage.environment import peak_memory, provenance, supplier
 from ..storage.record import Record
 from ..storage.record_parts import Compared
+from .failure_reason import reason_of
 from .fitting import Fitting
 
 LESS_MEMORY = (
@@ -73,19 +74,29 @@ def _caveats(job: Job) -> tuple[str, ...]:
 
 
 class Failure(NamedTuple):
-    """Why a job failed. `traceback`: of an error that was not foreseen, else None."""
+    """Why a job failed.
+
+    Attributes:
+        reason: one or a few sentences.
+        traceback: of an error that was not foreseen, else None.
+    """
 
     reason: str
     traceback: str | None
 
 
-def failure_of(error: Exception) -> Failure:
-    """What a record says of an error."""
+def failure_of(error: Exception, packages: Collection[str] = ()) -> Failure:
+    """What a record says of an error.
+
+    Args:
+        packages: top-level packages of the plugins at work. The reason names the line of theirs that an
+            unforeseen error comes from.
+    """
     if is_out_of_memory(error):
         return Failure(f"out of memory ({error}). {LESS_MEMORY}", None)
     if isinstance(error, BenchError):
         return Failure(str(error), None)
-    return Failure(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+    return Failure(reason_of(error, packages), "".join(traceback.format_exception(error)))
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -74,7 +74,7 @@ def describe(request: Request, registry: Registry, say: Callable[[str], None]) -
             say(f"  to make  one pass over the test images, for {len(waiting)} of {len(group.jobs)} records")
         for job in group.jobs:
             state: Any = "to run" if job.waiting else "cached" if job.cached else "skipped"
-            outcome.results.append(JobResult(job.identity, state, job.skipped, job.cached))
+            outcome.results.append(JobResult(job.identity, state, job.skipped, job.cached, job.swept))
     return outcome
 
 

@@ -29,7 +29,10 @@ from ..storage.store import Store
 from .smiyc_files import Maps, find_maps, read_map, require_hdf5
 
 OUTSIDE = "outside"
-"""In a record: the plugin of a method whose maps another tool made, and its segmenter where none is named."""
+"""The name, in a record, of the plugin of a method whose score maps another tool made.
+
+The segmenter of such a record has this name too, unless the user names one.
+"""
 
 
 def score(
@@ -113,7 +116,9 @@ def _segmenter_facts(
 
 
 def _method_name(name: str | None, maps: Maps, registry: Registry) -> str:
-    """The name of the method in the record, which is never the name of a method of the benchmark.
+    """The name of the method in the record.
+
+    It is never the name of a method of the benchmark, so that maps are not taken for runs of that method.
 
     Raises:
         BenchError: the user has chosen such a name.

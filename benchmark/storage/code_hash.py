@@ -6,7 +6,7 @@ renamed, and nothing becomes stale. Comments, layout, docstrings and annotations
 
 Names are followed through imports and re-exports, within segalarm and within the package of the root. Two
 things are not followed: the packages in `CONTRACTS`, and the classes of objects that a function is given.
-Whoever passes a segmenter to a method hashes the segmenter's class as well.
+If a method is given a segmenter, the caller must add the segmenter's class as a root.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .parsed_modules import OWN, Definition, ParsedModule, package_of, parsed, s
 CONTRACTS = (f"{OWN}.benchmark.interfaces", f"{OWN}.benchmark.plugins")
 """Packages that say how parts fit together and compute nothing: a change to them makes nothing stale.
 
-A definition of these packages counts where it is a root itself.
+A definition of these packages counts only if it is passed to `code_hash` directly.
 """
 MODULE = "a module"
 """Stands for every imported module in the hashed text, so that a module may be renamed."""
@@ -215,7 +215,10 @@ def _elsewhere(definition: Definition, module: ParsedModule) -> Iterator[Definit
 
 
 def _names(statements: Iterable[ast.stmt], modules: frozenset[str]) -> set[tuple[str, str]]:
-    """(name, attribute) of the global names that statements read; the attribute only of a module's name."""
+    """(name, attribute) of the global names that statements read.
+
+    The attribute is empty unless the name is a module.
+    """
     names: set[tuple[str, str]] = set()
     for statement in statements:
         read = _globals(statement)

@@ -32,8 +32,8 @@ from ...benchmark.interfaces import (
     Task,
 )
 from ...benchmark.interfaces.errors import BenchError
-from .dimensions import enlarged
 from .label_maps import resized_by_centres
+from .layers_and_resizing import enlarged
 
 FILE = "features.safetensors"
 CHUNK = 1024

@@ -1,6 +1,6 @@
 """The alarm that scores a pixel in place of Eq. 9 where the segmenter is sure (Section 3.3).
 
-The published alarm is MSP. The others are not published.
+The published alarm is MSP. Using the others here is this project's own idea.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def make_alarm(name: Alarm, options: Mapping[str, Any], features: Features) -> M
 def squeezed(score: Tensor, limit: float) -> Tensor:
     """Bring the scores of any alarm into (0, limit), in the same order: limit · (1 + z / (1 + |z|)) / 2.
 
-    z = sign(s) · log(1 + |s|) of the score s. With z = s, large scores would be tied in float32, such as
-    squared distances in thousands of channels.
+    z = sign(s) · log(1 + |s|) of the score s. The logarithm keeps large scores apart: with z = s, scores such
+    as squared distances in thousands of channels would be tied in float32.
 
     With limit = 1 - t the result replaces 1 - p, which lies in (0, 1 - t) above the threshold t: a pixel that
     the segmenter is sure of scores below nearly all pixels that Eq. 9 scores, and the alarm orders the sure

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...benchmark.interfaces import VOID
-from ..building_blocks.dimensions import CONVOLUTION, Size
 from ..building_blocks.label_maps import one_hot
+from ..building_blocks.layers_and_resizing import CONVOLUTION, Size
 from .vae_config import VAEConfig
 
 GROUPS = 4

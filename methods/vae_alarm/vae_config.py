@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ...benchmark.interfaces import Config, DatasetInfo, Preset
 from ...benchmark.interfaces.errors import BenchError
-from ..building_blocks.dimensions import Size
+from ..building_blocks.layers_and_resizing import Size
 
 
 class VAEConfig(Config):

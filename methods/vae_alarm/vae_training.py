@@ -15,8 +15,8 @@ from ...benchmark.interfaces import Context, Labels, Sample
 from ...benchmark.interfaces.errors import BenchError
 from ...benchmark.training import Objective, poly, seed_everything, train
 from ...benchmark.weights.checkpoints import save_weights
-from ..building_blocks.dimensions import Size
 from ..building_blocks.label_maps import foreground_box, resized_by_centres
+from ..building_blocks.layers_and_resizing import Size
 from ..building_blocks.training_draws import is_mirrored, number_of_steps
 from .vae import VAE, elbo
 from .vae_config import VAEConfig, map_size

@@ -37,7 +37,7 @@ def measured_cell(records: Sequence[Record], column: Column, decimals: int) -> C
     if not recorded:
         missing = (
             f"The record holds no {column.aggregation} {column.name}: the record is of an older version, or "
-            "the metric has no such aggregation."
+            "the metric has no such aggregation. `bench run` makes an old record anew."
         )
         return Cell("missing", notes=(*problems, missing))
     defined = [100 * value for value in recorded if math.isfinite(value)]

@@ -51,7 +51,10 @@ def why_undefined(records: Sequence[Record], column: Column) -> str:
     """Why a metric has no value on this data."""
     if column.cls is not None and not any(column.cls in _classes_with_values(record) for record in records):
         return f"No test image holds {column.cls}."
-    return column.undefined or f"{column.name} has no value on this data."
+    return column.undefined or (
+        f"{column.name} has no value on this data. If the metric was changed since, `bench run` makes the "
+        "record anew."
+    )
 
 
 def cell_notes(records: Sequence[Record], column: Column, decimals: int) -> tuple[str, ...]:
@@ -76,9 +79,9 @@ def _changed(options: Facts) -> str:
 def _compared(compared: Compared) -> str:
     parts = [f"{len(values)} values of {option}" for option, values in compared.options.items()]
     return (
-        f"{' and '.join(parts)} were compared on the {compared.split} split. To report the best of them "
-        "would be a choice on the labels of that split: bench run --tune-on validation chooses on held-out "
-        "data."
+        f"{' and '.join(parts)} were compared on the {compared.split} split in this sweep. Reporting the "
+        f"best of them would be choosing on {compared.split} labels: bench run --tune-on validation "
+        "chooses on held-out data."
     )
 
 

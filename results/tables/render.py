@@ -24,7 +24,7 @@ class Markup:
     Attributes:
         grid: name of the format of grids in the library tabulate.
         heading, paragraph, bold: templates with one place for escaped text.
-        escape: makes the signs of a text harmless that mean something in the format.
+        escape: escapes the characters of a text that are special in the format.
     """
 
     grid: str

@@ -6,10 +6,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from segalarm import FitOn, Method, Needs, Scores, Task
+from segalarm import Config, FitOn, Method, Needs, Option, Scores, Task, Truth
+from segalarm.benchmark.conformance.dataset_checks import dataset_checks
+from segalarm.benchmark.interfaces import Sample
 from segalarm.benchmark.interfaces.errors import UnknownNameError
 from segalarm.benchmark.plugins.registry import Entry, load_registry
 from segalarm.datasets.formats.decathlon import TASKS
+from segalarm.datasets.streethazards import StreetHazards
 from segalarm.testing import NonconformingError, checks
 
 # ah-net has 38 million parameters. The Decathlon's tasks differ in facts alone: three of them are enough.
@@ -95,6 +98,24 @@ class WrongInVolumes(Good):
         return {"unknown": 1} if dataset.ndim == 3 else {}
 
 
+class OptionConfig(Config):
+    cells: int = 4
+
+
+class OptionOfNothing(Good):
+    Config = OptionConfig
+
+    def options(self):
+        return [Option("cell", candidates=(1, 2))]
+
+
+class OptionOfAnotherType(Good):
+    Config = OptionConfig
+
+    def options(self):
+        return [Option("cells", candidates=(1, "many"))]
+
+
 class Forgets(Good):
     """Learns a factor, and saves nothing."""
 
@@ -164,6 +185,8 @@ def test_a_good_method_passes_all(register, tmp_path):
         (Overwrites, False, "leaves predictions as they are"),
         (FitsInSecret, False, "declares what it registers"),
         (Good, True, "declares what it registers"),
+        (OptionOfNothing, False, "declares options of its Config"),
+        (OptionOfAnotherType, False, "declares options of its Config"),
         (Forgets, True, "saves and loads"),
     ],
 )
@@ -177,6 +200,43 @@ def test_defaults_are_tried_in_every_dimension(register, tmp_path):
     declares, *_ = register(WrongInVolumes, tasks=(Task.PIXEL_FAILURE,), ndims=(2, 3))
     with pytest.raises(NonconformingError, match="unknown"):
         declares(tmp_path)
+
+
+class NoMarker(StreetHazards):
+    marker = "nowhere/*.png"
+
+
+class VoidAnomalies(StreetHazards):
+    """Takes unknown objects for pixels that are not scored."""
+
+    def samples(self, split):
+        def without(sample):
+            truth = sample.truth
+            return Truth(truth.label, truth.anomaly, truth.valid & ~truth.anomaly)
+
+        return [
+            Sample(sample.key, lambda sample=sample: sample.image, lambda sample=sample: without(sample))
+            for sample in super().samples(split)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "check", "named"),
+    [
+        (NoMarker, "writes its marker into the toy", "does not hold the marker 'nowhere"),
+        (
+            VoidAnomalies,
+            "gives samples of the right kind",
+            "are not `valid`: unknown objects must stay valid",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_data_set_is_named(dataset, check, named, tmp_path, monkeypatch):
+    entry = load_registry().get("datasets", "streethazards")
+    (found,) = (made for made in dataset_checks(entry) if made.name == check)
+    monkeypatch.setattr(Entry, "load", lambda self: dataset)
+    with pytest.raises(NonconformingError, match=named):
+        found(tmp_path)
 
 
 def test_an_unknown_name_is_an_error():

@@ -151,6 +151,16 @@ def test_anomalies_are_scored_as_components_too_at_a_threshold_that_the_record_n
     assert (found.components.threshold, found.components.pixel_F1) == (2, 1)
 
 
+def test_anomalies_that_are_not_valid_are_named():
+    anomaly = np.array([[True, False]])
+    truth = Truth(np.array([[VOID, 0]]), anomaly, ~anomaly)
+    evaluator = make_evaluator(Task.ANOMALY, THREE, Protocol.OFFICIAL)
+    made = Sample("a", lambda: np.zeros((3, 1, 2), np.float32), lambda: truth)
+    evaluator.update(made, truth.label, Scores(pixel=np.array([[1.0, 0.0]], np.float32)))
+    with pytest.raises(BenchError, match="1 anomalous pixels are not `valid`: unknown objects must"):
+        evaluator.result()
+
+
 @pytest.mark.parametrize("task", [Task.ANOMALY, Task.PIXEL_FAILURE])
 def test_scores_that_are_all_equal_are_refused(task):
     anomaly = np.zeros((20, 30), bool)

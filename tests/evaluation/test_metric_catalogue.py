@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+from segalarm.benchmark.evaluation import anomaly
 from segalarm.benchmark.evaluation.by_task import EVALUATORS, make_evaluator
-from segalarm.benchmark.evaluation.metric_catalogue import METRICS, metric, metrics_of
+from segalarm.benchmark.evaluation.metric_catalogue import (
+    ANOMALY_METRICS,
+    METRICS,
+    Metric,
+    metric,
+    metrics_of,
+)
 from segalarm.benchmark.interfaces import VOID, Protocol, Sample, Scores, Task, Truth
 from segalarm.benchmark.storage.code_hash import definition_of, reached
 from segalarm.datasets.cityscapes import Cityscapes
@@ -18,12 +25,12 @@ def evaluation_of(task):
     evaluator = make_evaluator(task, Cityscapes.info, Protocol.OFFICIAL)
     for key in "ab":
         label, prediction = rng.integers(0, classes, (2, 20, 30))
-        anomaly = np.zeros((20, 30), bool)
-        anomaly[5:15, 5:15] = True
-        label[anomaly] = VOID
-        truth = Truth(label, anomaly, np.ones((20, 30), bool))
+        unknown = np.zeros((20, 30), bool)
+        unknown[5:15, 5:15] = True
+        label[unknown] = VOID
+        truth = Truth(label, unknown, np.ones((20, 30), bool))
         noise = rng.random((20, 30)).astype(np.float32)
-        scores = Scores(pixel=noise + anomaly, confidence=noise, quality=rng.random(classes))
+        scores = Scores(pixel=noise + unknown, confidence=noise, quality=rng.random(classes))
         evaluator.update(Sample(key, lambda: IMAGE, lambda truth=truth: truth), prediction, scores)
     return evaluator.result()
 
@@ -35,6 +42,14 @@ def test_every_metric_of_the_catalogue_is_evaluated_in_all_its_aggregations(task
     evaluated = {(how, name) for how, values in evaluation.metrics.items() for name in values}
     assert evaluated == catalogue
     assert np.isfinite([value for values in evaluation.metrics.values() for value in values.values()]).all()
+
+
+def test_a_ranking_field_that_only_another_task_uses_has_a_value_too(monkeypatch):
+    normal = Metric("AUPR-Normal", True, (Task.ANOMALY,), ("per-image", "pooled"), "ap_success", "a test")
+    monkeypatch.setattr(anomaly, "ANOMALY_METRICS", (*ANOMALY_METRICS, normal))
+    evaluation = evaluation_of(Task.ANOMALY)
+    assert 0 < evaluation.metrics["per-image"]["AUPR-Normal"] <= 1
+    assert 0 < evaluation.metrics["pooled"]["AUPR-Normal"] <= 1
 
 
 def test_the_aggregation_that_tables_print_is_one_that_is_computed():

@@ -8,8 +8,8 @@ from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Ta
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
 from segalarm.benchmark.plugins.configure import configure
-from segalarm.methods.building_blocks.dimensions import resized
 from segalarm.methods.building_blocks.label_maps import foreground_box, resized_by_corners
+from segalarm.methods.building_blocks.layers_and_resizing import resized
 from segalarm.methods.direct_prediction import DirectPrediction
 from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig, comparison_defaults
 from segalarm.methods.synthcp.comparison.comparison_training import ComparisonBatches

@@ -94,7 +94,7 @@ def test_the_bound_holds(shape: str, fraction: float) -> None:
     exact = filled(PooledExactState, made).compute()
     assert got[2:] == exact[2:]
     assert (np.abs(np.subtract(got.value, exact.value)) <= np.array(got.bound) + 1e-12).all()
-    assert np.array_equal(exact.bound, [0, 0, 0, 0])
+    assert not any(exact.bound)
 
 
 @pytest.mark.parametrize("shape", ["ties", "constant", "negated softmax"])
@@ -104,7 +104,7 @@ def test_ties_and_negated_softmax_are_exact(shape: str) -> None:
         for key, score, truth in images(shape, 0.1)
     ]
     got = filled(PooledHistogramState, made).compute()
-    assert got.bound == (0, 0, 0, 0)
+    assert not any(got.bound)
     np.testing.assert_allclose(got.value, filled(PooledExactState, made).compute().value, rtol=0, atol=1e-12)
 
 
@@ -199,7 +199,8 @@ def test_no_positive_or_no_pixel_is_undefined(kind: type[PooledHistogramState]) 
     state.update("a", FLOAT32([0.1, 0.2]), [False, False])
     state.update("b", FLOAT32([0.1, 0.2]), [True, False], [False, False])
     got = state.compute()
-    np.testing.assert_array_equal(got.value, [np.nan, np.nan, np.nan, 1])
+    assert got.value.ap_success == 1
+    assert np.isnan([got.value.auroc, got.value.ap, got.value.fpr95]).all()
     np.testing.assert_array_equal(np.isnan(got.bound), np.isnan(got.value))
 
 
@@ -214,7 +215,7 @@ def test_counts_beyond_32_bits_do_not_wrap() -> None:
     assert got.positives + got.negatives == 4 * 10**10 + 2
     assert got.value.auroc == pytest.approx(0.5, abs=1e-15)
     assert got.value.fpr95 == 1
-    assert got.bound == (0, 0, 0, 0)
+    assert not any(got.bound)
 
 
 @pytest.mark.parametrize("pooling", ["histogram", "exact"])

@@ -78,7 +78,7 @@ def test_values_compared_on_the_test_split_have_a_footnote(synthcp):
     for spec, label in ((TABLE3, "SynthCP [1]"), (TABLE4, "0.999 [1]")):
         text = render(build_table(spec, [swept], variant="camvid")).split("variant camvid")[1]
         assert label in text
-        assert "[1] 5 values of t were compared on the test split. To report the best of them" in text
+        assert "[1] 5 values of t were compared on the test split in this sweep. Reporting the best" in text
         plain = render(build_table(spec, [synthcp], variant="camvid"))
         assert "were compared" not in plain
 

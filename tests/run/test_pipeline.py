@@ -9,7 +9,7 @@ import pytest
 import torch
 from segalarm import Config, FitOn, Method, Needs, Option, Scores, Source, Task
 from segalarm.benchmark.conformance.colour_segmenter import ColourSegmenter
-from segalarm.benchmark.interfaces import Preset
+from segalarm.benchmark.interfaces import Preset, Sample
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
 from segalarm.benchmark.planning.request import Request
 from segalarm.benchmark.plugins.registry import Entry, load_registry
@@ -350,8 +350,30 @@ def test_a_method_that_fails_does_not_stop_the_others(go):
     outcome = go("faulty", "gone", "msp")
     assert states(outcome) == {("faulty", 0): "failed", ("msp", 0): "ok"}
     assert "ZeroDivisionError: oh no" in outcome.results[0].reason
-    assert "'gone' of plugin 'here' cannot be imported" in str(outcome.errors[0].error)
+    assert "'gone' of plugin 'here' (watching:Missing) cannot be imported" in str(outcome.errors[0].error)
     assert outcome.failed
+    assert outcome.results[0].has_traceback
+    assert "ZeroDivisionError: oh no" in Record.load(outcome.results[0].record).traceback
+
+
+def test_a_data_set_of_another_form_is_named_before_anything_is_trained(go, monkeypatch):
+    image = Sample.image.func
+    monkeypatch.setattr(Sample, "image", property(lambda self: (255 * image(self)).astype(np.uint8)))
+    outcome = go("msp", "entropy")
+    assert {result.state for result in outcome.results} == {"failed"}
+    assert "image is uint8, not float32. `bench check streethazards`" in outcome.results[0].reason
+    assert not seen("train")
+
+
+def test_results_say_by_which_options_runs_of_one_method_differ(go):
+    outcome = go("learner", sweeps={"learner": {"factor": (1, 2)}})
+    assert [result.options for result in outcome.results] == [{"factor": 1}, {"factor": 2}]
+    outcome = go("learner", tune_on="validation", sweeps={"learner": {"factor": (1, 2)}})
+    (result,) = outcome.results
+    record = Record.load(result.record)
+    assert result.options == {}
+    assert result.chosen == record.tuning.chosen
+    assert result.chosen.keys() == {"factor"}
 
 
 def test_a_run_that_fails_leaves_a_finished_record_as_it_was(go, tmp_path, monkeypatch):
@@ -527,7 +549,7 @@ def test_a_choice_of_nothing_is_refused(go):
 def test_a_candidate_that_fails_fails_its_method_alone(go):
     sweeps = {"faulty": {"level": (1, 2)}, **TUNE["sweeps"]}
     outcome = go("faulty", "learner", tune_on="validation", sweeps=sweeps)
-    assert outcome.results[0].reason == "ZeroDivisionError: oh no"
+    assert outcome.results[0].reason.startswith("ZeroDivisionError: oh no")
     assert states(outcome) == {("faulty", 0): "failed", ("learner", 0): "ok"}
     outcome = go("learner", "msp", tune_on="validation", sweeps={"learner": {"on": ("labels", "no")}})
     assert "on = 'no'" in str(outcome.errors[0].error)

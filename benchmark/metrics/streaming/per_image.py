@@ -7,12 +7,14 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..brackets import RankingValues
 from ..ordering import Ordering, order
-from ..ranking import rank, rank_success
+from ..ranking_values import UNDEFINED, RankingValues, ranking_values
 from .sample_keys import pack_keys, unpack_keys
 
-_NAN = float("nan")
+DIFFERENT_SUCCESS = (
+    "one state holds `ap_success` (the average precision with negatives as the positive class) and the other "
+    "does not: create both with the same argument `success`"
+)
 
 
 class RankingMeans(NamedTuple):
@@ -37,7 +39,8 @@ class PerImageState:
 
     An image without a positive or without a negative is skipped. Images are told apart by their keys, and an
     image that is added twice counts once: a distributed sampler that pads its batches with duplicates changes
-    nothing. The result does not depend on the order of images or merges. Memory: six numbers an image.
+    nothing. The result does not depend on the order of images or merges. Memory: the two
+    counts and the metrics of each image.
 
     Args:
         success: whether to compute the average precision with negatives as the positive class, too.
@@ -60,8 +63,8 @@ class PerImageState:
 
     def add(self, key: str, ordering: Ordering) -> None:
         """Add one image whose scores are already ordered."""
-        success = rank_success(ordering) if self.success else _NAN
-        self._record(key, (ordering.positives, ordering.negatives, *rank(ordering), success))
+        metrics = ranking_values(ordering, self.success)
+        self._record(key, (ordering.positives, ordering.negatives, *metrics))
 
     def merge(self, other: Self) -> None:
         """Add the images of another state; an image that is in both states counts once.
@@ -70,9 +73,7 @@ class PerImageState:
             ValueError: the states were created with different `success`, or disagree on an image.
         """
         if self.success != other.success:
-            raise ValueError(
-                "one state holds success AP and the other does not; create both with the same `success`"
-            )
+            raise ValueError(DIFFERENT_SUCCESS)
         for key, values in other._images.items():
             self._check(key, values)
         self._images |= other._images
@@ -91,16 +92,18 @@ class PerImageState:
         """Return the means; NaN where no image counts."""
         counting = self.values()
         nan_keys = tuple(key for key, values in counting.items() if math.isnan(values.auroc))
-        means = [_NAN] * 4
+        means = UNDEFINED
         if counting and not nan_keys:
             # The exact sum does not depend on the order of the images.
-            means = [math.fsum(column) / len(counting) for column in zip(*counting.values(), strict=True)]
+            columns = zip(*counting.values(), strict=True)
+            means = RankingValues(*(math.fsum(column) / len(counting) for column in columns))
         skipped = len(self._images) - len(counting)
-        return RankingMeans(RankingValues(*means), len(counting), skipped, nan_keys)
+        return RankingMeans(means, len(counting), skipped, nan_keys)
 
     def to_arrays(self) -> dict[str, NDArray[np.generic]]:
         """Return the state as arrays that `numpy.savez` stores without pickle."""
-        rows = np.array(list(self._images.values()), np.float64).reshape(-1, 6)
+        columns = 2 + len(RankingValues._fields)  # the numbers of positives and negatives come first
+        rows = np.array(list(self._images.values()), np.float64).reshape(-1, columns)
         return {"keys": pack_keys(self._images), "rows": rows, "success": np.array(self.success)}
 
     @classmethod

@@ -6,17 +6,16 @@ from typing import NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..brackets import RankingValues, bracket
+from ..brackets import bracket
 from ..curve_points import Curve, curve
 from ..ordering import Ordering, order
-from ..ranking import rank, rank_success
-from ..risk_coverage import UNDEFINED, PooledRisk, RiskValues, risk, risk_bracket
+from ..ranking_values import UNDEFINED, RankingValues, ranking_values
+from ..risk_coverage import UNDEFINED as UNDEFINED_RISK
+from ..risk_coverage import PooledRisk, RiskValues, risk, risk_bracket
 from .histogram import ScoreHistogram
 from .sample_keys import add_key, add_keys, pack_keys, unpack_keys
 
 Arrays = Mapping[str, NDArray[np.generic]]
-_UNDEFINED = RankingValues(*[float("nan")] * 4)
-_EXACT = RankingValues(0.0, 0.0, 0.0, 0.0)
 
 
 class PooledRanking(NamedTuple):
@@ -110,7 +109,7 @@ class PooledHistogramState:
     def compute(self) -> PooledRanking:
         """Return the middle of the range in which each metric must lie, with half the range as its bound."""
         nan_keys = tuple(sorted(key for key, undefined in self._images.items() if undefined))
-        value = bound = _UNDEFINED
+        value = bound = UNDEFINED
         if not nan_keys:
             low, high = bracket(self._histogram.bins(), self._positives, self._negatives)
             value = RankingValues(*((a + b) / 2 for a, b in zip(low, high, strict=True)))
@@ -125,7 +124,7 @@ class PooledHistogramState:
     def risk(self) -> PooledRisk:
         """Return the middle of the range in which each area must lie, with half the range as its bound."""
         if any(self._images.values()):
-            return PooledRisk(UNDEFINED, UNDEFINED)
+            return PooledRisk(UNDEFINED_RISK, UNDEFINED_RISK)
         ranking = self.compute()
         return risk_bracket(
             self._histogram.bins(),
@@ -186,18 +185,18 @@ class PooledExactState:
             positives += sum(counts[0] for counts in self._nan.values())
             negatives += sum(counts[1] for counts in self._nan.values())
             nan_keys = tuple(sorted(self._nan))
-            return PooledRanking(_UNDEFINED, _UNDEFINED, len(self._images), positives, negatives, nan_keys)
+            return PooledRanking(UNDEFINED, UNDEFINED, len(self._images), positives, negatives, nan_keys)
         if not self._images:
-            return PooledRanking(_UNDEFINED, _UNDEFINED, 0, 0, 0, ())
-        ordering = self._ordering()
-        value = RankingValues(*rank(ordering), rank_success(ordering))
-        bound = RankingValues(*(exact + (v - v) for exact, v in zip(_EXACT, value, strict=True)))
+            return PooledRanking(UNDEFINED, UNDEFINED, 0, 0, 0, ())
+        value = ranking_values(self._ordering())
+        # The bound is 0 where the metric is a number, and NaN where it is undefined.
+        bound = RankingValues(*(metric - metric for metric in value))
         return PooledRanking(value, bound, len(self._images), positives, negatives, ())
 
     def risk(self) -> PooledRisk:
         """Return the exact areas; every bound is 0."""
         if self._nan or not self._images:
-            return PooledRisk(UNDEFINED, UNDEFINED)
+            return PooledRisk(UNDEFINED_RISK, UNDEFINED_RISK)
         return PooledRisk(risk(self._ordering()), RiskValues(0.0, 0.0, 0.0))
 
     def _ordering(self) -> Ordering:

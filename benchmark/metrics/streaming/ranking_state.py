@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..ordering import Ordering, order
 from ..risk_coverage import PooledRisk
-from .per_image import PerImageState, RankingMeans
+from .per_image import DIFFERENT_SUCCESS, PerImageState, RankingMeans
 from .pooled import PooledExactState, PooledHistogramState, PooledRanking, PooledState
 
 Pooling = Literal["histogram", "exact"]
@@ -63,9 +63,7 @@ class RankingState:
             ValueError: an image is in both states, or the states were created with different arguments.
         """
         if self._per_image.success != other._per_image.success:
-            raise ValueError(
-                "one state holds success AP and the other does not; create both with the same `success`"
-            )
+            raise ValueError(DIFFERENT_SUCCESS)
         if self.pooling != other.pooling:
             raise ValueError(f"cannot merge pooling {other.pooling!r} into pooling {self.pooling!r}")
         self._pooled.merge(other._pooled)

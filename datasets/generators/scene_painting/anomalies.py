@@ -46,13 +46,13 @@ class Brush:
         return self.x + self.flip * x * self.scale, self.base + y * self.scale, self.z
 
     def shape(self, outline: Outline, colour: Colour, detail: bool = False) -> None:
-        """Paint a polygon. A detail keeps the kinds of the pixels below it."""
+        """Paint a polygon. A detail changes colours alone: its pixels keep their `Kind`."""
         self.canvas.face([self._at(*p) for p in outline], colour, None if detail else Kind.ANOMALY)
 
     def oval(
         self, x: float, y: float, radii: tuple[float, float], colour: Colour, detail: bool = False
     ) -> None:
-        """Paint an ellipse. A detail keeps the kinds of the pixels below it."""
+        """Paint an ellipse. A detail changes colours alone: its pixels keep their `Kind`."""
         size = radii[0] * self.scale, radii[1] * self.scale
         self.canvas.disc(self._at(x, y), size, colour, None if detail else Kind.ANOMALY)
 
@@ -210,7 +210,7 @@ ON_THE_GROUND: tuple[Callable[[Brush], None], ...] = (
     rocks,
     robot,
 )
-"""Objects that stand on the ground, with one chance a line: animals are drawn twice as often as others."""
+"""Objects that stand on the ground. Each entry is equally likely, and `animal` stands twice."""
 
 
 def paint_anomaly(canvas: Canvas, rng: Generator, x: float, z: float, scale: float) -> None:

@@ -14,8 +14,8 @@ from ....benchmark.interfaces import Context
 from ....benchmark.interfaces.errors import BenchError
 from ....benchmark.training import Objective, Schedule, constant, seed_everything, train
 from ....benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
-from ...building_blocks.dimensions import CHANNELS_LAST, Size
 from ...building_blocks.label_maps import one_hot
+from ...building_blocks.layers_and_resizing import CHANNELS_LAST, Size
 from ...building_blocks.training_draws import number_of_steps
 from .discriminator import Discriminator
 from .gan_losses import discriminator_hinge, feature_matching, generator_hinge

@@ -8,7 +8,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
-from ...building_blocks.dimensions import CONVOLUTION, INSTANCE_NORM, average_pool
+from ...building_blocks.layers_and_resizing import CONVOLUTION, INSTANCE_NORM, average_pool
 from .spade import SLOPE, initialise
 
 

@@ -12,8 +12,8 @@ import torch
 from ....benchmark.data.selection import shuffled
 from ....benchmark.interfaces import Context, Float32, Labels, Sample
 from ....benchmark.segmenters.volumetric.patches import Patches, Sampling
-from ...building_blocks.dimensions import Size, resized
 from ...building_blocks.label_maps import resized_by_corners
+from ...building_blocks.layers_and_resizing import Size, resized
 from ...building_blocks.training_draws import is_mirrored
 from .synthesis_config import SynthesisConfig
 from .volume_patches import IntensityRange, ScaledPatches

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...building_blocks.dimensions import Size, spatial
+from ...building_blocks.layers_and_resizing import Size, spatial
 
 DISTINCT = 0.75
 """The share of distinct neighbourhoods, per pixel, above which convolutions are as fast."""

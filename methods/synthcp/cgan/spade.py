@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import spectral_norm
 
-from ...building_blocks.dimensions import (
+from ...building_blocks.layers_and_resizing import (
     BATCH_NORM,
     CONVOLUTION,
     INSTANCE_NORM,

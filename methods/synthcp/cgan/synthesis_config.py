@@ -11,7 +11,7 @@ from pydantic import Field
 from ....benchmark.interfaces import Config, DatasetInfo, Preset, Protocol, Sample, Task
 from ....benchmark.interfaces.errors import BenchError
 from ....benchmark.weights.pretrained import LITE0, VGG19, find_weights
-from ...building_blocks.dimensions import Size
+from ...building_blocks.layers_and_resizing import Size
 from .spade import Norm, SPADENorm, Upsampling, multiple
 
 

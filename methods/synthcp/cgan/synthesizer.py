@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ....benchmark.interfaces import VOID, Context
 from ....benchmark.interfaces.errors import BenchError
-from ...building_blocks.dimensions import CHANNELS_LAST
 from ...building_blocks.label_maps import one_hot, resized_by_corners
+from ...building_blocks.layers_and_resizing import CHANNELS_LAST
 from .cgan_training import WEIGHTS, make_generator, train_cgan
 from .synthesis_config import SynthesisConfig
 from .volume_patches import synthesize_by_window

@@ -12,7 +12,7 @@ from ....benchmark.data.selection import evenly
 from ....benchmark.interfaces import VOID, Float32, Labels, Sample
 from ....benchmark.segmenters.volumetric.patches import Patches
 from ....benchmark.segmenters.volumetric.sliding_window import sliding_window
-from ...building_blocks.dimensions import Size
+from ...building_blocks.layers_and_resizing import Size
 
 OVERLAP = 0.25
 """The overlap of neighbouring windows, as a part of the window, along each axis."""

@@ -19,8 +19,8 @@ from ....benchmark.interfaces import VOID, Context, Pairs
 from ....benchmark.interfaces.errors import BenchError
 from ....benchmark.metrics import per_class_quality
 from ....benchmark.training import Objective, poly, train
-from ...building_blocks.dimensions import CHANNELS_LAST, resized
 from ...building_blocks.label_maps import foreground_box, resized_by_corners
+from ...building_blocks.layers_and_resizing import CHANNELS_LAST, resized
 from .comparison_config import ComparisonConfig, Head
 from .network import ComparisonNetwork, make_network, save_network
 from .network_inputs import cropped, network_inputs, network_size, normalised

@@ -13,7 +13,7 @@ from ....benchmark.interfaces.errors import BenchError
 from ....benchmark.segmenters.imagenet_encoders import lite0_encoder
 from ....benchmark.weights.checkpoints import load_strict, read_checkpoint
 from ....benchmark.weights.pretrained import LITE0, RESNET18, find_weights
-from ...building_blocks.dimensions import BATCH_NORM, CONVOLUTION
+from ...building_blocks.layers_and_resizing import BATCH_NORM, CONVOLUTION
 
 Encoder = Literal["resnet18", "efficientnet-lite0", "small"]
 SMALL = "small"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ....benchmark.interfaces import Context, DatasetInfo
 from ....benchmark.training import seed_everything
 from ....benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
-from ...building_blocks.dimensions import (
+from ...building_blocks.layers_and_resizing import (
     BATCH_NORM,
     CHANNELS_LAST,
     CONVOLUTION,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ....benchmark.interfaces.errors import BenchError
 from ....benchmark.segmenters.imagenet_encoders import IMAGENET_MEAN, IMAGENET_STD
-from ...building_blocks.dimensions import Size, resized
+from ...building_blocks.layers_and_resizing import Size, resized
 from .comparison_config import ComparisonConfig
 
 LEAST_DEVIATION = 1e-6
