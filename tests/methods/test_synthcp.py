@@ -304,7 +304,7 @@ def test_a_class_that_the_cgan_does_not_know_is_named(tmp_path):
     from safetensors.torch import save_file
     from segalarm.methods.synthcp.cgan.spade import Generator
 
-    config = SynthesisConfig(size=(32, 32), ngf=2)
+    config = SynthesisConfig(size=(32, 32), ngf=2, upsampling="normal")
     state = {k: v.contiguous() for k, v in Generator(3, 2, (32, 32)).state_dict().items()}
     save_file({**state, "size": torch.tensor((32, 32))}, tmp_path / "generator.safetensors")
     synthesizer = Synthesizer(tmp_path, config, 3, "cpu")
