@@ -62,7 +62,9 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
         raise BenchError(
             "no network of the perceptual loss has three dimensions: set cgan.perceptual_weights=null"
         )
-    perceptual = Perceptual(perceptual_name, context.device) if perceptual_name else None
+    perceptual = (
+        Perceptual(perceptual_name, context.device, config.perceptual_normalised) if perceptual_name else None
+    )
     context.weights["cgan perceptual loss"] = perceptual_name or "none"
     game = Game(generator, discriminator, perceptual, config, classes, context.workspace / "samples")
     batches = cgan_batches(config, size, context)

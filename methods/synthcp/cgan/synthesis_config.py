@@ -34,6 +34,9 @@ class SynthesisConfig(Config):
         discriminator_rate: learning rate of the discriminator.
         feature_matching: weight of the feature-matching loss, beside the hinge loss of weight 1.
         perceptual: weight of the perceptual loss.
+        perceptual_normalised: whether the network of the perceptual loss sees images normalised by ImageNet's
+            mean and deviation, see `Perceptual`. The published code does not normalise, and its weight of 10
+            means that; with normalisation the same weight counts about twice.
         l1: weight of the l1 loss.
         perceptual_weights: network of the perceptual loss. None for no such loss, as always in volumes.
         flip: whether to mirror images at random.
@@ -57,6 +60,7 @@ class SynthesisConfig(Config):
     feature_matching: float = Field(10.0, ge=0)
     perceptual: float = Field(10.0, ge=0)
     perceptual_weights: str | None = VGG19
+    perceptual_normalised: bool = False
     l1: float = Field(0.0, ge=0)
     flip: bool = True
     seed: int = Field(0, ge=0)
@@ -107,6 +111,7 @@ SMALL: dict[str, Any] = {
     "discriminator_rate": 4e-4,
     "perceptual": 2.0,
     "perceptual_weights": LITE0,
+    "perceptual_normalised": True,
     "l1": 5.0,
     "sample_every": 100,
 }
