@@ -186,6 +186,18 @@ def test_weights_start_small_and_biases_at_zero():
     assert not conv.bias.any()
 
 
+@needs_pipeline_vectors
+def test_the_losses_of_the_game_are_the_recorded_ones():
+    recorded = pipeline_vectors("gan")
+    fake, real = (
+        [[recorded[f"{of}_{d}_{j}"] for j in range(4)] for d in range(2)] for of in ("fake", "real")
+    )
+    of_fake, of_real, of_generator, matching = recorded["expected"]
+    found = [discriminator_hinge(real, fake), generator_hinge(fake), feature_matching(fake, real, weight=10)]
+    expected = torch.stack([of_fake + of_real, of_generator, matching])
+    torch.testing.assert_close(torch.stack(found).double(), expected, rtol=0, atol=1e-5)
+
+
 REAL = [[torch.tensor([1.0, 2.0]), torch.tensor([0.0, 3.0])], [torch.tensor([0.0]), torch.tensor([-1.0])]]
 FAKE = [[torch.tensor([1.5, 4.0]), torch.tensor([-2.0, 1.0])], [torch.tensor([1.0]), torch.tensor([0.5])]]
 
