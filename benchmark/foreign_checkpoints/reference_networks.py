@@ -48,9 +48,9 @@ def generator_facts(state: Mapping[str, Tensor], upsampling: str | None) -> dict
         return {"upsampling": MOST}
     if upsampling is None:
         raise BenchError(
-            "spade-generator: generators of upsampling 'normal' and 'more' have the same weights and compute "
-            "other images; name that of the training with --upsampling ('more' for the published generators "
-            "of Cityscapes and StreetHazards)"
+            "spade-generator: weights trained with upsampling 'normal' fit a generator of 'more', and the "
+            "reverse, but paint other images there; name that of the training with --upsampling ('more' for "
+            "the published generators of Cityscapes and StreetHazards)"
         )
     if upsampling == MOST:
         raise BenchError(f"--upsampling {MOST}: the generator has no block up_4, which '{MOST}' has")
