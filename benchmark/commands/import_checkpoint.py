@@ -17,6 +17,7 @@ from .options.shared_options import PATH, examples, workspace_option
         "bench import-checkpoint fcn8s fcn8s.pth",
         "bench import-checkpoint pspnet encoder_epoch_20.pth decoder_epoch_20.pth",
         "bench run --method msp --dataset streethazards --segmenter pspnet --checkpoint pspnet",
+        "bench import-checkpoint spade-generator latest_net_G.pth --upsampling more",
     ),
 )
 @click.argument("network")
@@ -28,11 +29,22 @@ from .options.shared_options import PATH, examples, workspace_option
     "weights tell.",
 )
 @click.option(
+    "--upsampling",
+    type=click.Choice(("normal", "more", "most")),
+    help="The num_upsampling_layers with which a spade-generator was trained: 'more' for both published "
+    "generators. The weights do not tell 'normal' from 'more'.",
+)
+@click.option(
     "--out", type=PATH, help="The .safetensors file to write; by default checkpoints/ in the workspace."
 )
 @workspace_option
 def import_checkpoint(
-    network: str, files: tuple[Path, ...], classes: int | None, out: Path | None, workspace: Path | None
+    network: str,
+    files: tuple[Path, ...],
+    classes: int | None,
+    upsampling: str | None,
+    out: Path | None,
+    workspace: Path | None,
 ) -> None:
     """Convert a checkpoint made elsewhere.
 
@@ -44,5 +56,5 @@ def import_checkpoint(
 
     name = Path(network).name.removesuffix(".py")
     file = out or imported_file(workspace or home(), name)
-    for written, option in convert(network, files, classes, file, load_registry()):
+    for written, option in convert(network, files, classes, file, load_registry(), upsampling):
         click.echo(f"wrote {written}: bench run {option}")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..interfaces.errors import BenchError
 from ..plugins.registry import Registry
+from ..weights.checkpoint_facts import add_facts
 from ..weights.checkpoints import check_fit, read_checkpoint, save_tensors
 from .checkpoint_layout import State
 from .mmsegmentation_networks import of_mmsegmentation
@@ -18,7 +19,12 @@ SUFFIX = ".safetensors"
 
 
 def convert(
-    name: str, files: Sequence[Path], classes: int | None, out: Path, registry: Registry
+    name: str,
+    files: Sequence[Path],
+    classes: int | None,
+    out: Path,
+    registry: Registry,
+    upsampling: str | None = None,
 ) -> list[tuple[Path, str]]:
     """Convert a checkpoint to safetensors files with the names of this project's weights.
 
@@ -28,13 +34,15 @@ def convert(
         classes: the number of classes; None for that of the published experiment, or what the weights tell.
         out: the file to write. The second network of a checkpoint goes into a file beside it.
         registry: knows the segmenters.
+        upsampling: the upsampling of a SPADE generator, which the converted file records; None for another
+            network, or where the weights tell.
 
     Returns:
         Each file that was written, and the options of `bench run` by which a run uses it.
 
     Raises:
-        BenchError: a file is missing, damaged or would run code, or its weights do not fit; names file and
-            key.
+        BenchError: a file is missing, damaged or would run code, or its weights do not fit, in which case the
+            message names file and key; or the upsampling of a generator is not given.
         UnknownNameError: there is no such network.
     """
     if out.suffix != SUFFIX:
@@ -48,6 +56,7 @@ def convert(
     states = [read_checkpoint(file) for file in files]
     count = classes or layout.classes or _classes_of(states[0], files[0])
     states = layout.prepare(states, count)
+    facts = layout.facts(states[0], upsampling)
     expected: list[State] = [{} for _ in files]
     places = []
     for part in layout.parts:
@@ -62,7 +71,8 @@ def convert(
         file = out.with_name(f"{out.name.removesuffix(SUFFIX)}{part.suffix}{SUFFIX}")
         renamed = {key: states[number][theirs] for key, (number, theirs) in place.items()}
         save_tensors(part.finish(renamed), file)
-        written.append((file, part.option.format(file=file, width=generator_width(states[0]))))
+        add_facts(file, facts)
+        written.append((file, part.option.format(file=file, width=generator_width(states[0]), **facts)))
     return written
 
 

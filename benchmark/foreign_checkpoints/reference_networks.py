@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..interfaces.errors import BenchError
 from ..weights import published_names
 from .checkpoint_layout import CheckpointLayout, Part, State
 from .mmsegmentation_networks import network_of_config
@@ -15,9 +16,12 @@ from .mmsegmentation_networks import network_of_config
 CITYSCAPES = 19
 STREETHAZARDS = 13
 """Numbers of classes."""
+MOST = "most"
+"""The only upsampling of SPADE's generator that its weights tell."""
 GENERATOR_OPTION = (
-    "--set synthcp.cgan.weights={file} --set synthcp.cgan.ngf={width} (set cgan.upsampling and cgan.size to "
-    "the values of its training, too: the weights do not tell them)"
+    "--set synthcp.cgan.weights={file} --set synthcp.cgan.ngf={width} "
+    "--set synthcp.cgan.upsampling={upsampling} (set cgan.size, too, to the value of its training: the "
+    "weights do not tell it)"
 )
 
 
@@ -26,11 +30,43 @@ def generator_width(state: Mapping[str, Tensor]) -> int:
     return max(1, len(state["fc.weight"]) // 16) if "fc.weight" in state else 64
 
 
+def generator_facts(state: Mapping[str, Tensor], upsampling: str | None) -> dict[str, str]:
+    """The upsampling of SPADE's generator, which the weights tell only where it is "most".
+
+    Args:
+        state: the generator's weights.
+        upsampling: what the user gives; None for nothing.
+
+    Raises:
+        BenchError: the weights do not tell the upsampling and the user does not either, or the two differ.
+    """
+    if _is_most(state):
+        if upsampling not in (None, MOST):
+            raise BenchError(
+                f"--upsampling {upsampling}: the generator has a block up_4, which only '{MOST}' has"
+            )
+        return {"upsampling": MOST}
+    if upsampling is None:
+        raise BenchError(
+            "spade-generator: weights trained with upsampling 'normal' fit a generator of 'more', and the "
+            "reverse, but paint other images there; name that of the training with --upsampling ('more' for "
+            "the published generators of Cityscapes and StreetHazards)"
+        )
+    if upsampling == MOST:
+        raise BenchError(f"--upsampling {MOST}: the generator has no block up_4, which '{MOST}' has")
+    return {"upsampling": upsampling}
+
+
+def _is_most(state: Mapping[str, Tensor]) -> bool:
+    return "up_4.conv_0.bias" in state
+
+
 def _generator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:
     from ...methods.synthcp.cgan.spade import Generator
 
     norm: Any = "none" if "head_0.conv_0.weight" in state else "spectral"
-    upsampling: Any = "most" if "up_4.conv_0.bias" in state else "normal"
+    # Only the names of weights are of interest here, and those are alike for all but "most".
+    upsampling: Any = MOST if _is_most(state) else "more"
     return Generator(classes, generator_width(state), upsampling=upsampling, norm=norm)
 
 
@@ -91,7 +127,7 @@ def _prepare_pspnet(states: list[State], classes: int) -> list[State]:
 
 
 LAYOUTS: Mapping[str, CheckpointLayout] = {
-    "spade-generator": CheckpointLayout((Part(_generator, GENERATOR_OPTION),), None),
+    "spade-generator": CheckpointLayout((Part(_generator, GENERATOR_OPTION),), None, facts=generator_facts),
     "spade-discriminator": CheckpointLayout(
         (Part(_discriminator, "(no run reads the discriminator: it is for further training)"),), CITYSCAPES
     ),

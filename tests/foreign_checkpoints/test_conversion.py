@@ -25,13 +25,14 @@ PSPNET = ("pspnet_encoder_resnet50dilated", "pspnet_decoder_ppm_deepsup")
 def imported(tmp_path_factory):
     """A function that fills a network of the reference by its rule, saves it, and imports the file."""
 
-    def of(name, recorded, classes=None):
+    def of(name, recorded, classes=None, upsampling=None):
         folder = tmp_path_factory.mktemp(name)
         files = []
         for network in recorded:
             files.append(folder / f"{network}.pth")
             torch.save(filled(shapes(network)), files[-1])
-        written = convert(name, files, classes, folder / f"{name}.safetensors", load_registry())
+        out = folder / f"{name}.safetensors"
+        written = convert(name, files, classes, out, load_registry(), upsampling)
         for file in files:
             file.unlink()
         return [load_file(file) for file, _ in written]
@@ -66,7 +67,7 @@ def runner(kind, state, classes):
 def test_an_imported_generator_synthesizes_what_was_recorded(imported, upsampling):
     name = f"spade_generator_{upsampling}_upsampling"
     classes = 19 if upsampling == "more" else 13
-    (state,) = imported("spade-generator", [name], classes)
+    (state,) = imported("spade-generator", [name], classes, upsampling)
     network = Generator(classes, 8, (64, 128), upsampling).eval()
     network.load_state_dict(state)
     recorded = vectors(name)
@@ -135,19 +136,26 @@ def test_an_imported_pspnet_gives_the_recorded_probabilities_and_pyramid(importe
 
 @needs_reference
 @pytest.mark.parametrize(
-    ("name", "recorded_as", "classes"),
+    ("name", "recorded_as", "classes", "upsampling"),
     [
-        ("spade-generator", "spade_generator_19classes_ngf64", 19),
-        ("spade-generator", "spade_generator_13classes_ngf64", 13),
-        ("spade-discriminator", "spade_discriminator_cityscapes", 19),
+        ("spade-generator", "spade_generator_19classes_ngf64", 19, "more"),
+        ("spade-generator", "spade_generator_13classes_ngf64", 13, "more"),
+        ("spade-discriminator", "spade_discriminator_cityscapes", 19, None),
     ],
 )
-def test_spade_is_imported_at_its_full_width(tmp_path, name, recorded_as, classes):
+def test_spade_is_imported_at_its_full_width(tmp_path, name, recorded_as, classes, upsampling):
     wanted = shapes(recorded_as)
     torch.save({key: torch.zeros(shape) for key, shape in wanted.items()}, tmp_path / "theirs.pth")
     out = tmp_path / "ours.safetensors"
-    convert(name, [tmp_path / "theirs.pth"], classes, out, load_registry())
+    convert(name, [tmp_path / "theirs.pth"], classes, out, load_registry(), upsampling)
     assert {key: tuple(value.shape) for key, value in load_file(out).items()} == wanted
+
+
+def test_another_network_has_no_upsampling(tmp_path):
+    torch.save(small("direct-prediction"), tmp_path / "theirs.pth")
+    out = tmp_path / "ours.safetensors"
+    with pytest.raises(BenchError, match="--upsampling more is for spade-generator alone"):
+        convert("direct-prediction", [tmp_path / "theirs.pth"], 5, out, load_registry(), "more")
 
 
 def small(name, classes=5):

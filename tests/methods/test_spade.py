@@ -3,12 +3,25 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from segalarm.benchmark.interfaces import Preset, Protocol
+from segalarm.benchmark.plugins.configure import configure
+from segalarm.datasets.cityscapes import Cityscapes
+from segalarm.datasets.streethazards import StreetHazards
 from segalarm.methods.synthcp.cgan import label_pyramid
+from segalarm.methods.synthcp.cgan.cgan_training import make_generator
 from segalarm.methods.synthcp.cgan.discriminator import Discriminator
 from segalarm.methods.synthcp.cgan.gan_losses import discriminator_hinge, feature_matching, generator_hinge
 from segalarm.methods.synthcp.cgan.label_pyramid import LabelLevel, distinct_neighbourhoods
 from segalarm.methods.synthcp.cgan.spade import SPADE, Generator, multiple
-from segalarm.tests.support.reference import fill, needs_reference, shapes, vectors
+from segalarm.methods.synthcp.method import SynthCP
+from segalarm.tests.support.reference import (
+    fill,
+    needs_pipeline_vectors,
+    needs_reference,
+    pipeline_vectors,
+    shapes,
+    vectors,
+)
 
 
 def one_hot(label, classes):
@@ -37,6 +50,28 @@ def test_the_generator_equals_the_recorded_one(monkeypatch, upsampling, classes,
     with torch.no_grad():
         got = network(one_hot(recorded["label"], classes))
     torch.testing.assert_close(got, recorded["output"], rtol=1e-3, atol=1e-5)
+
+
+@needs_pipeline_vectors
+def test_the_generator_of_streethazards_at_full_paints_what_was_published():
+    config = configure(SynthCP, "synthcp", {}, Preset.FULL, Protocol.OFFICIAL, StreetHazards.info).cgan
+    assert config.size == (256, 512)
+    # The recorded generator is narrower than the published one, so that the recording is small.
+    network = make_generator(config.model_copy(update={"ngf": 8}), config.size, 13, 3)
+    fill(network)
+    recorded = pipeline_vectors("spade13_more")
+    with torch.no_grad():
+        image = network(one_hot(recorded["label"][None].long(), 13))[0]
+    torch.testing.assert_close(image[:, 3::8, 3::8], recorded["output"], rtol=0, atol=1e-5)
+    moments = torch.stack([image.mean(), image.std(correction=0), image.min(), image.max()])
+    torch.testing.assert_close(moments, recorded["moments"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+@pytest.mark.parametrize("dataset", [StreetHazards, Cityscapes])
+def test_both_street_data_sets_have_the_published_upsampling_at_full(dataset, protocol):
+    config = configure(SynthCP, "synthcp", {}, Preset.FULL, protocol, dataset.info)
+    assert config.cgan.upsampling == "more"
 
 
 @needs_reference
@@ -149,6 +184,18 @@ def test_weights_start_small_and_biases_at_zero():
     fan = 9 * (128 + 256)
     assert conv.weight.std().item() == pytest.approx(0.02 * (2 / fan) ** 0.5, rel=0.02)
     assert not conv.bias.any()
+
+
+@needs_pipeline_vectors
+def test_the_losses_of_the_game_are_the_recorded_ones():
+    recorded = pipeline_vectors("gan")
+    fake, real = (
+        [[recorded[f"{of}_{d}_{j}"] for j in range(4)] for d in range(2)] for of in ("fake", "real")
+    )
+    of_fake, of_real, of_generator, matching = recorded["expected"]
+    found = [discriminator_hinge(real, fake), generator_hinge(fake), feature_matching(fake, real, weight=10)]
+    expected = torch.stack([of_fake + of_real, of_generator, matching])
+    torch.testing.assert_close(torch.stack(found).double(), expected, rtol=0, atol=1e-5)
 
 
 REAL = [[torch.tensor([1.0, 2.0]), torch.tensor([0.0, 3.0])], [torch.tensor([0.0]), torch.tensor([-1.0])]]

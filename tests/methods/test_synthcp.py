@@ -283,16 +283,17 @@ class Fixed(torch.nn.Module):
 
 def test_the_published_loss_weighs_pixels_by_their_squared_probability():
     found = comparison_losses(Fixed(), FROM_SCRATCH, "joint", batch(FROM_SCRATCH), 0)
-    assert found["pixel"].item() == pytest.approx(0.8**2 * np.log(2))
-    # Smooth l1 of 0.5 - 0.5 and 0.5 - 0, over the two classes of the label.
-    assert found["iou"].item() == pytest.approx(0.5 * 0.5**2 / 2)
+    # One row of 32 is void.
+    assert found["pixel"].item() == pytest.approx(31 / 32 * 0.8**2 * np.log(2))
+    # Smooth l1 of 0.5 - 0.5 and 0.5 - 0; the other two of the four classes are not in the label.
+    assert found["iou"].item() == pytest.approx(0.5 * 0.5**2 / 4)
 
 
 def test_the_papers_loss_does_not():
     config = ComparisonConfig(pretrained=False, **PAPER)
     found = comparison_losses(Fixed(), config, "joint", batch(config), 0)
-    assert found["pixel"].item() == pytest.approx(np.log(2))
-    assert found["iou"].item() == pytest.approx(0.5 / 2)
+    assert found["pixel"].item() == pytest.approx(31 / 32 * np.log(2))
+    assert found["iou"].item() == pytest.approx(0.5 / 4)
 
 
 def test_a_head_alone_has_its_own_loss():
@@ -304,7 +305,7 @@ def test_a_class_that_the_cgan_does_not_know_is_named(tmp_path):
     from safetensors.torch import save_file
     from segalarm.methods.synthcp.cgan.spade import Generator
 
-    config = SynthesisConfig(size=(32, 32), ngf=2)
+    config = SynthesisConfig(size=(32, 32), ngf=2, upsampling="normal")
     state = {k: v.contiguous() for k, v in Generator(3, 2, (32, 32)).state_dict().items()}
     save_file({**state, "size": torch.tensor((32, 32))}, tmp_path / "generator.safetensors")
     synthesizer = Synthesizer(tmp_path, config, 3, "cpu")

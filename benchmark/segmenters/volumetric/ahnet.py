@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, ClassVar
 
+from pydantic import Field
 from torch import Tensor, nn
 
-from ...interfaces import DatasetInfo, Preset, Protocol
+from ...interfaces import AnyConfig, DatasetInfo, Preset, Protocol
 from ...interfaces.errors import ExtraMissingError
 from .patches import Size
-from .volume_segmenter import VolumeSegmenter
+from .volume_segmenter import VolumeConfig, VolumeSegmenter
 
 try:
     from monai.networks.nets import AHNet as MonaiAHNet
@@ -22,12 +23,23 @@ _SMALL = {"patch": (32, 128, 128), "steps": 300, "batch_size": 1, "per_volume": 
 """Preset `small`: hours on two CPU cores, for the network has 38 million parameters."""
 
 
+class AHNetConfig(VolumeConfig):
+    """Hyper-parameters of AH-Net, besides those of every segmenter of volumes.
+
+    Attributes:
+        dropout: Share of the channels that is dropped before the last convolution. MONAI's network
+            has no active dropout, but MCDropout, Jungo and Kwon of the paper's Table 2 draw passes from one.
+    """
+
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+
 class AHNet(MonaiAHNet):  # type: ignore[misc]
     """The network: (B, C, D, H, W) to logits (B, L, D, H, W).
 
     MONAI's network expects the axis of thick slices last, where this project has it first (D). Training
     starts from random weights; the published network starts from a ResNet-50 trained on ImageNet. Dropout,
-    which the published network lacks, is inserted before the last convolution, so that the names of the
+    which MONAI's network has switched off, is inserted before the last convolution, so that the names of the
     weights remain MONAI's.
     """
 
@@ -50,6 +62,7 @@ class AHNet(MonaiAHNet):  # type: ignore[misc]
 class AHNetSegmenter(VolumeSegmenter):
     """Segments volumes with AH-Net."""
 
+    Config: ClassVar[type[AnyConfig]] = AHNetConfig
     name: ClassVar[str] = "ah-net"
     classifier: ClassVar[str] = "final"
 

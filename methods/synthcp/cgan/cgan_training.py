@@ -13,6 +13,7 @@ from torch import Tensor
 from ....benchmark.interfaces import Context
 from ....benchmark.interfaces.errors import BenchError
 from ....benchmark.training import Objective, Schedule, constant, seed_everything, train
+from ....benchmark.weights.checkpoint_facts import facts_of
 from ....benchmark.weights.checkpoints import load_strict, read_checkpoint, save_weights
 from ...building_blocks.label_maps import one_hot
 from ...building_blocks.layers_and_resizing import CHANNELS_LAST, Size
@@ -35,7 +36,7 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
 
     Raises:
         BenchError: there are no training samples, the weights of the perceptual loss are not on this machine,
-            or the configuration is for data of another number of axes.
+            the configuration is for data of another number of axes, or the named `weights` do not fit.
     """
     if not len(context.train) and not isinstance(config.size, tuple):
         raise BenchError(
@@ -48,6 +49,7 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
     if config.weights is not None:
         context.weights["cgan"] = config.weights.name
         load_strict(generator, read_checkpoint(config.weights), config.weights)
+        check_upsampling(config, config.weights)
         save_weights(generator, folder / WEIGHTS, size=torch.tensor(size))
         return
     if not len(context.train):
@@ -60,7 +62,9 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
         raise BenchError(
             "no network of the perceptual loss has three dimensions: set cgan.perceptual_weights=null"
         )
-    perceptual = Perceptual(perceptual_name, context.device) if perceptual_name else None
+    perceptual = (
+        Perceptual(perceptual_name, context.device, config.perceptual_normalised) if perceptual_name else None
+    )
     context.weights["cgan perceptual loss"] = perceptual_name or "none"
     game = Game(generator, discriminator, perceptual, config, classes, context.workspace / "samples")
     batches = cgan_batches(config, size, context)
@@ -79,6 +83,22 @@ def train_cgan(config: SynthesisConfig, folder: Path, context: Context) -> None:
     )
     save_weights(generator, folder / WEIGHTS, size=torch.tensor(size))
     shutil.copytree(game.samples, folder / game.samples.name)
+
+
+def check_upsampling(config: SynthesisConfig, weights: Path) -> None:
+    """Check that a generator's weights are used with the upsampling that their file records, if it does.
+
+    The weights fit generators of any upsampling but "most", and compute another image in each of them.
+
+    Raises:
+        BenchError: the file records another upsampling than that of the configuration.
+    """
+    recorded = facts_of(weights).get("upsampling", config.upsampling)
+    if recorded != config.upsampling:
+        raise BenchError(
+            f"cgan.upsampling={config.upsampling}, but the generator in {weights} was imported with "
+            f"upsampling {recorded}: set cgan.upsampling={recorded}"
+        )
 
 
 def make_generator(config: SynthesisConfig, size: Size, classes: int, channels: int) -> Generator:

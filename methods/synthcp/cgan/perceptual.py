@@ -26,18 +26,21 @@ class Perceptual(nn.Module):
     Args:
         name: the network, "vgg19" or "efficientnet-lite0". Its ImageNet weights must be on this machine.
         device: the torch device to compute on.
+        normalised: whether the network sees images normalised by ImageNet's mean and deviation, as in its
+            training. Otherwise the network sees images in [-1, 1], as in the published code of SPADE.
 
     Raises:
         BenchError: the name is another, or the weights are not on this machine.
     """
 
-    def __init__(self, name: str, device: str) -> None:
+    def __init__(self, name: str, device: str, normalised: bool) -> None:
         super().__init__()
         if name not in LAYER_WEIGHTS:
             raise BenchError(
                 f"cgan.perceptual_weights = {name}: expected {' or '.join(LAYER_WEIGHTS)}, or null"
             )
         self.name = name
+        self.normalised = normalised
         self.network = vgg19_features(VGG_TAPS[-1] + 1) if name == VGG19 else lite0_encoder()
         self.network.requires_grad_(False).eval().to(device)
         self.mean: Tensor
@@ -56,7 +59,7 @@ class Perceptual(nn.Module):
         return torch.stack(losses).sum()
 
     def _features(self, images: Tensor) -> list[Tensor]:
-        x = ((images + 1) / 2 - self.mean) / self.std
+        x = ((images + 1) / 2 - self.mean) / self.std if self.normalised else images
         if self.name == LITE0:
             return list(self.network(x))
         features = []

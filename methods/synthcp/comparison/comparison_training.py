@@ -95,6 +95,9 @@ def comparison_losses(
 ) -> dict[str, Tensor]:
     """The loss L of Eq. 8, or one of its two parts, by name.
 
+    Both parts are means over all classes or pixels of the batch, so that few classes and much void make the
+    loss small. The paper and the published code agree on that.
+
     Args:
         network: the network to train.
         config: form and weighting of the losses.
@@ -108,17 +111,16 @@ def comparison_losses(
         actual = batch["iou"]
         scored = ~torch.isnan(actual)
         distance = F.l1_loss if config.iou_loss == "l1" else F.smooth_l1_loss
-        # Σ_l smoothL1(IoU^_l - IoU_l) / n_l; 0, not NaN, if no class of the batch counts
-        summed = distance(predicted.float()[scored], actual[scored], reduction="sum")
-        losses["iou"] = summed / scored.sum().clamp_min(1)
+        # Σ_l smoothL1(IoU^_l - IoU_l) / |L|: a class that does not count is a term of 0
+        losses["iou"] = distance(predicted.float()[scored], actual[scored], reduction="sum") / scored.numel()
     if head != "image":
         wrong = batch["wrong"]
         labelled = wrong != VOID
-        # Σ_i w(i) BCE(c(i), 1 - e(i)) / n_i
+        # Σ_i w(i) BCE(c(i), 1 - e(i)) / wh: a void pixel is a term of 0
         right = (wrong == 0).float()
         weight = labelled * (batch["confidence"] ** 2 if config.weighted else 1.0)
         cross_entropy = F.binary_cross_entropy_with_logits(logit.float(), right, reduction="none")
-        losses["pixel"] = (cross_entropy * weight).sum() / labelled.sum().clamp_min(1)
+        losses["pixel"] = (cross_entropy * weight).mean()
     return losses
 
 
