@@ -86,7 +86,7 @@ class DirectPrediction(Method):
         return options_chosen_on_test(self.config.comparison)
 
     def fit_on(self) -> FitOn:
-        """Out-of-fold predictions: failures are learned from failures as on new images."""
+        """Out-of-fold predictions: what learns from failures needs failures as on new images."""
         return comparison_fit_on(self.config.comparison)
 
     def fit_key(self) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class SynthCPVAE(Method):
         return self.synthcp.needs() | self.vae_alarm.needs()
 
     def fit_on(self) -> FitOn:
-        """Out-of-fold predictions: failures are learned from failures as on new images."""
+        """Out-of-fold predictions: what learns from failures needs failures as on new images."""
         return FitOn.out_of_fold(self.needs())
 
     def fit_key(self) -> dict[str, Any]:

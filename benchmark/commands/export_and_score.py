@@ -65,7 +65,8 @@ def export(layout: str, out: Path, **options: Any) -> None:
 @click.option(
     "--segmenter",
     metavar="NAME",
-    help="The segmenter whose predictions the maps were made from: tables show the record beside its runs.",
+    help="The segmenter whose predictions the maps were made from: tables then list the record among the "
+    "runs of that segmenter.",
 )
 @checkpoint_option
 @set_option

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     help=choices(
         "What to run.  [default: missing]",
         never="what has no record, not even of a failure",
-        missing="what has no finished record by this code",
+        missing="jobs without a finished record, or whose code has changed",
         always="everything",
     ),
 )

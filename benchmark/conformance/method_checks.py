@@ -125,7 +125,7 @@ def _check_options(entry: Entry, folder: Path) -> None:
 
 
 def _has_key(config: object, name: str) -> bool:
-    """Whether a configuration has a key, dotted where nested."""
+    """Whether a configuration has a key; nested keys are joined by dots."""
     for key in name.split("."):
         if not hasattr(config, key):
             return False

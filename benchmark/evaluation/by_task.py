@@ -16,7 +16,7 @@ EVALUATORS: Mapping[Task, type[Evaluator]] = {
     Task.PIXEL_FAILURE: PixelFailureEvaluator,
     Task.IMAGE_FAILURE: ImageFailureEvaluator,
 }
-"""The classes name nothing of one another: an edit of one evaluator leaves records of other tasks valid."""
+"""Evaluators do not use one another's code: so an edit of one leaves the records of other tasks valid."""
 
 
 def make_evaluator(

@@ -36,7 +36,7 @@ def show(
     """Draw figures of the test split below a folder. What a run would train and is not there yet is trained.
 
     The methods of a pixel-level task get one picture of panels for each sample and task. A method of
-    image-level failures gets one scatter of the whole test split, on volumes beside panels of its own.
+    image-level failures gets one scatter of the whole test split. On volumes such a method also gets panels.
 
     Args:
         request: the methods, data sets and tasks to show. Records are neither read nor written.

@@ -29,7 +29,7 @@ def chosen_samples(group: Group, keys: Sequence[str]) -> Sequence[Sample]:
         if unknown:
             examples = ", ".join(list(rows)[:3])
             name = group.data.dataset.info.name
-            raise BenchError(f"{name} has no test sample '{unknown[0]}'; keys are such as {examples}")
+            raise BenchError(f"{name} has no test sample '{unknown[0]}'; keys look like {examples}")
         return Slice(samples, [rows[key] for key in keys])
 
     # Reading the label of every sample takes long: only anomalies are worth that.

@@ -31,7 +31,8 @@ def convert(
     Args:
         name: a key of `LAYOUTS`, a segmenter made of mmsegmentation's models, or an mmsegmentation config.
         files: the checkpoint, as many files as its `CheckpointLayout` names.
-        classes: the number of classes; None for that of the published experiment, or what the weights tell.
+        classes: the number of classes; None for the published experiment's number, or the number that the
+            weights tell.
         out: the file to write. The second network of a checkpoint goes into a file beside it.
         registry: knows the segmenters.
         upsampling: the upsampling of a SPADE generator, which the converted file records; None for another

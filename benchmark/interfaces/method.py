@@ -57,7 +57,7 @@ class FitOn:
 
     @classmethod
     def out_of_fold(cls, needs: Needs) -> FitOn:
-        """Predictions of fold segmenters, for what is learned from failures: they are as on new images."""
+        """Predictions of fold segmenters, which fail as often as on new images: to learn from failures."""
         return cls(Source.OUT_OF_FOLD, needs)
 
 
@@ -66,7 +66,7 @@ class Option:
     """A hyper-parameter that a published table varies, that is tuned, or that was chosen on test labels.
 
     Attributes:
-        name: the key of `Config`, dotted where nested ("comparison.learning_rate").
+        name: the key of `Config`; nested keys are joined by dots ("comparison.learning_rate").
         rows: values that each fill a row of a published table. A run of all methods goes through them.
         candidates: values that `--tune-on` compares on a held-out split. To compare them on the test split
             is to choose on its labels: records of a run that does so say it.

@@ -42,7 +42,7 @@ class _Variation:
 
     Attributes:
         given: options that the user set.
-        sweep: option -> values, a job each.
+        sweep: option -> values; each value becomes a job.
         tried: option -> values that tuning chooses from within a job.
         compared: the part of `sweep` whose values the run compares on the test split.
     """
@@ -54,7 +54,7 @@ class _Variation:
 
     @property
     def fixed(self) -> list[str]:
-        """Options that the user set to one value, dotted where nested."""
+        """The options that the user set to one value; nested names are joined by dots."""
         return sorted(flat(self.given).keys() - self.sweep.keys() - self.tried.keys())
 
 
@@ -83,8 +83,8 @@ def with_jobs(request: Request, registry: Registry, group: Group) -> Group:
     tunes = unplanned or any(job.candidates for job in jobs)
     if request.tune_on and request.methods and not tunes:
         raise BenchError(
-            f"--tune-on {request.tune_on}: {', '.join(request.methods)} leaves no option open: name an "
-            "option and its values with --sweep"
+            f"--tune-on {request.tune_on}: no method that was named ({', '.join(request.methods)}) has "
+            "candidate values to choose from. Give values with --sweep NAME.KEY=VALUE,VALUE"
         )
     return replace(group, jobs=tuple(jobs), unplanned=tuple(unplanned))
 
@@ -118,7 +118,7 @@ class _Planner:
     def _declared(
         self, entry: Entry, task: Task, given: Mapping[str, Any], asked: Mapping[str, Sequence[Any]]
     ) -> Sequence[Option]:
-        """The options that the method declares. An option without a value of its own gets a swept one."""
+        """The options that the method declares. One that has no default is set to its first swept value."""
         first = {key: values[:1] for key, values in asked.items()}
         return self._method(entry, task, next(swept(given, first))).options()
 
@@ -195,7 +195,7 @@ class _Planner:
         )
 
     def _changed(self, entry: Entry, method: Method, options: Sequence[str]) -> dict[str, Any]:
-        """Those of the options, dotted where nested, that are not at the method's own values."""
+        """The options whose values the user changed from the method's own: name -> value."""
         if not options:
             return {}
         try:
@@ -206,7 +206,7 @@ class _Planner:
         return {key: values[key] for key in options if key in values and own.get(key, ...) != values[key]}
 
     def _code(self, methods: Sequence[Method], tuned: bool) -> str:
-        """A hash of all code that a record depends on. `methods`: that of each candidate."""
+        """A hash of all code that a record depends on. `methods`: the method of each tuning candidate."""
         group, method = self.group, methods[0]
         roots: list[Any] = [part for each in methods for part in code_of(each)]
         roots += [type(data.dataset) for data in (group.data, group.train)]
@@ -280,7 +280,7 @@ def _lacking(method: Method, group: Group) -> str | None:
 
 
 def _finished_record(request: Request, identity: Identity, code: str) -> Path | None:
-    """The file of a record that the rerun policy takes in place of a run, or None."""
+    """The existing record that `--rerun` lets this job reuse; None if the job must run."""
     if request.rerun == "always":
         return None
     for file in request.record_folder.glob(f"*_{identity.key}.json"):

@@ -36,10 +36,10 @@ class Job:
         code: a hash of the code that the record depends on.
         candidates: the configurations that tuning chooses from; empty where nothing is tuned. `method` and
             `identity` are the first candidate's.
-        compared: option -> the values that the run compares on the test split, with a job each.
-        swept: option, dotted where nested -> this job's value, of the options that set jobs of one method
-            apart.
-        changed: option, dotted where nested -> a value that the user set and that is not the method's own.
+        compared: option -> values that the run compares on the test split. Each value is a job.
+        swept: option (nested names joined by dots) -> this job's value, of the options that set jobs of one
+            method apart.
+        changed: option (nested names joined by dots) -> the user's value, if it is not the method's own.
         skipped: why no record can be made; None where one can.
         cached: the file of a record that this run need not make again.
     """

@@ -42,7 +42,7 @@ def plan(request: Request, registry: Registry) -> Iterator[Group | Unplanned]:
 
 
 def plan_without_records(request: Request, registry: Registry, say: Callable[[str], None]) -> list[Group]:
-    """The groups of a request that leaves no records, so that every job is to run whatever records there are.
+    """Plan a command that writes no records, such as `bench show`: existing records are ignored.
 
     Of all data sets, those that are not on this machine are left out, and a line says so.
 
@@ -78,7 +78,7 @@ def check_names(request: Request, registry: Registry) -> None:
     owners = {*registry.names("methods"), *registry.names("segmenters"), *filter(None, segmenters)}
     for name in {**request.options, **request.sweeps}:
         if name not in owners | {"segmenter"}:
-            raise UnknownNameError("owner of an option", name, owners | {"segmenter"})
+            raise UnknownNameError("method or segmenter of --set or --sweep", name, owners | {"segmenter"})
     for name in {*request.variants, *request.data} - {"", *registry.names("datasets")}:
         raise UnknownNameError("data set", name, registry.names("datasets"))
 

@@ -18,8 +18,8 @@ class Request:
 
     Attributes:
         methods, datasets: names; empty for all.
-        tasks: `Task`s; all three stand for every task that a data set has ground truth for. Empty: the tasks
-            that a data set is published for, or all of its tasks where `datasets` is empty as well.
+        tasks: the tasks to run. All three mean every task that a data set has ground truth for. Empty: the
+            tasks that a data set is published for, or all of its tasks where `datasets` is empty as well.
         segmenters: names, or mmsegmentation configs; empty for the data set's default; "all" for all
             segmenters of the data set's experiment.
         train_segmenter: the segmenter whose predictions methods are fitted on; None for the tested one.
@@ -36,8 +36,8 @@ class Request:
             every job alone that has a record; "always" runs all.
         workers: processes that read samples ahead.
         options: plugin -> option -> value, from `--set` and `--config`; values may be nested.
-        sweeps: plugin -> option (dotted where nested) -> values. Each value is a run of its own, all in one
-            test pass.
+        sweeps: plugin -> option (nested names joined by dots) -> values. Each value is a run of its own, all
+            in one test pass.
         tune_on: the split on which the values of sweeps, or else a method's candidates, are compared, so that
             the best alone is tested; None for no tuning.
     """

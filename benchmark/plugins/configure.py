@@ -42,7 +42,7 @@ def parse_sweeps(pairs: Sequence[str]) -> dict[str, dict[str, list[Any]]]:
     """The values to compare, from `--sweep name.key=value,value,...`.
 
     Returns:
-        Name of a method or segmenter -> key, dotted where nested -> values.
+        Name of a method or segmenter -> key (nested keys joined by dots) -> values.
 
     Raises:
         BenchError: a pair is malformed.

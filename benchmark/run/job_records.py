@@ -19,7 +19,7 @@ from .fitting import Fitting
 
 LESS_MEMORY = (
     "Choose a smaller --preset, or a smaller batch_size or crop with --set; what was finished is kept, and "
-    "unfinished training goes on from its last checkpoint where its options stay the same"
+    "unfinished training goes on from its last checkpoint if you keep its options"
 )
 
 

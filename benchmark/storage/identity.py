@@ -19,7 +19,7 @@ class Tuned(Part):
         split: the split that the candidates are compared on, of the data set that is trained on.
         n_samples: number of samples in that split.
         samples_hash: a hash of the keys of those samples.
-        options: option of the method, dotted where nested -> the candidate values.
+        options: option of the method (nested names joined by dots) -> the candidate values.
     """
 
     split: str
@@ -36,7 +36,7 @@ class Identity(Part):
             None for the release.
         dataset_revision: the release of the data set.
         samples_hash: a hash of the keys of the scored samples.
-        train_dataset: the data set whose training split the segmenter learned from; mostly `dataset` itself.
+        train_dataset: the data set whose training split the segmenter learned from; usually `dataset` itself.
         segmenter_checkpoint: a hash of a foreign checkpoint; None where the benchmark trained the segmenter.
         segmenter_seed: the seed of the segmenter where all runs share one; None where the segmenter has the
             run's own seed.
@@ -98,7 +98,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _without(config: Mapping[str, Any], option: str) -> dict[str, Any]:
-    """A configuration less one option, dotted where nested."""
+    """A configuration without one option, whose nested names are joined by dots."""
     first, _, rest = option.partition(".")
     return {
         name: _without(value, rest) if name == first else value

@@ -29,7 +29,7 @@ class Provenance(Part):
     Attributes:
         segmenter: None where score maps were made outside the benchmark.
         segalarm: version of this package.
-        code_hash: a hash of the method's code and of all code that it imports.
+        code_hash: a hash of all code that the numbers depend on, see `benchmark/storage/code_hash.py`.
         git: None where the package was installed and not run from a checkout.
         libraries: name -> version.
         device: the torch device, such as "cuda".

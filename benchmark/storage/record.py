@@ -43,7 +43,7 @@ class Record(Part):
         tuning: how options were chosen on held-out data; None where none was.
         compared: the sweep on the test split that the run was part of; None where there was none.
         changed: options that were set by hand to other values than the method has by itself -> value.
-        caveats: what the method's defaults owe to test labels, in sentences.
+        caveats: sentences that name each default which was chosen on test labels.
         segmenter_quality: how well the segmenter did; None where its predictions are not known.
         components: the threshold of the metrics over components; None for tasks without these.
         runs_in_pass: number of runs that shared the segmenter's pass over the test split.

@@ -40,11 +40,11 @@ class Tuning(Part):
 
 
 class Compared(Part):
-    """A sweep: values of options that were run on the split that is reported, so that its labels can tempt.
+    """Values that were compared on the reported split: to report the best alone is a choice on its labels.
 
     Attributes:
         split: the split that the values were compared on.
-        options: option, dotted where nested -> the values.
+        options: option (nested names joined by dots) -> the values.
     """
 
     split: str

@@ -124,7 +124,7 @@ class StructureRegression(Method):
         )
 
     def fit_on(self) -> FitOn | None:
-        """For qualities, out-of-fold predictions: failures are learned from failures as on new images."""
+        """For qualities, out-of-fold predictions: who learns from failures needs them as on new images."""
         return FitOn.out_of_fold(self.needs()) if self.task is Task.IMAGE_FAILURE else None
 
     def fit(self, pairs: Pairs, context: Context) -> None:

@@ -34,7 +34,7 @@ def make_alarm(name: Alarm, options: Mapping[str, Any], features: Features) -> M
     Args:
         name: name of the alarm.
         options: values of some hyper-parameters of the alarm. The others have the defaults of the class.
-        features: the features of Eq. 9, which an alarm on features reads too unless `options` names others.
+        features: the features of Eq. 9. Alarms on features read them, too, unless `options` names others.
 
     Returns:
         The alarm; None for "msp", which is the confidence of the prediction.

@@ -103,7 +103,7 @@ class SynthCP(Method):
         return self._learner.fit_on() if self._learner else FitOn.labels()
 
     def fit_key(self) -> dict[str, Any]:
-        """The hyper-parameters of training. Both failure tasks share a network, all thresholds a cGAN."""
+        """The hyper-parameters of training. Both failure tasks use one network, all thresholds one cGAN."""
         cgan_config = self.config.cgan.model_dump(mode="json")
         if self.task is Task.ANOMALY:
             learned = {"gate": self.config.gate_with, **self._learner.fit_key()} if self._learner else {}

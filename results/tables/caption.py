@@ -56,7 +56,7 @@ def _origin(spec: TableSpec, grid: GridRecords) -> str:
         return "measured"
     if grid.setting.is_release(spec):
         return "published and measured"
-    return "measured; not the data of the published numbers"
+    return "measured here, on other data than the paper's"
 
 
 def _parts(facts: dict[str, Any], columns: Sequence[Column], with_iou: bool) -> Iterator[str]:

@@ -44,7 +44,7 @@ def build_matrix(
     """A row for each method, a column for each data set and task. A cell says what became of the runs there.
 
     Args:
-        methods: installed method -> its tasks. Methods that only the records know get rows below.
+        methods: installed method -> its tasks. Methods that are not installed, but have records, come below.
         datasets: installed data set -> its tasks. Data sets and tasks without a record are listed below the
             matrix.
         needs: data set -> what a run on it must be given.

@@ -23,7 +23,7 @@ def metrics_grids(request: TableRequest, section: Section) -> list[Grid]:
     """The grids of a section, in the order in which they are printed.
 
     First a grid for each segmenter of the paper, with measured columns where runs on the paper's data exist;
-    then the grid of later work; then a grid for each setting that no published numbers are of.
+    then the grid of later work; then a grid for each setting without published numbers.
     """
     spec = request.spec
     beside: dict[str, list[Grid]] = {segmenter: [] for segmenter in spec.segmenters}

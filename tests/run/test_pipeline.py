@@ -543,7 +543,7 @@ def test_a_choice_of_nothing_is_refused(go):
     outcome = go("msp", tune_on="validation")
     assert not outcome.results
     (unplanned,) = outcome.errors
-    assert "--tune-on validation: msp leaves no option open: name an option" in str(unplanned.error)
+    assert "--tune-on validation: no method that was named (msp) has candidate values" in str(unplanned.error)
 
 
 def test_a_candidate_that_fails_fails_its_method_alone(go):

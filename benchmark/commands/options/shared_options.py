@@ -58,7 +58,7 @@ protocol_option = click.option(
     default="official",
     help=choices(
         "What is computed.  [default: official]",
-        official="as the published code, without its defects",
+        official="as the published code computes, with its faults corrected",
         paper="as the text of the paper says",
     ),
 )
@@ -168,7 +168,7 @@ RUN_OPTIONS = (
         is_eager=True,
         callback=_read_defaults,
         help="A TOML file. Its table [run] holds options of this command, a table [NAME] hyper-parameters of "
-        "the method or segmenter NAME. The command line goes before the file.",
+        "the method or segmenter NAME. Options on the command line override the file.",
     ),
 )
 
