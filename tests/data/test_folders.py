@@ -36,6 +36,11 @@ class TestLocate:
         assert "cityscapes/" in text
         assert Cityscapes.info.source in text
 
+    def test_without_a_marker_the_names_that_are_recognised_are_told(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(CamVid, "marker", None)
+        with pytest.raises(BenchError, match="no `marker`, so only folders called CamVid or camvid are"):
+            locate(CamVid, tmp_path)
+
     def test_a_missing_data_folder_is_named(self, tmp_path):
         with pytest.raises(BenchError, match=r"no such folder.*--data"):
             locate(CamVid, tmp_path / "nowhere")

@@ -150,6 +150,17 @@ def test_volumes_without_the_structure_are_counted_in_a_footnote(example):
     assert "40.00 [1]" in re.sub(" +", " ", by_structure)
 
 
+def test_a_number_that_a_record_lacks_says_how_to_make_the_record_anew(example):
+    record = image_record(example, "synthcp", {"road": 0.6})
+    older = record.model_copy(update={"metrics": {"per-class": {"MAE": 0.1}}})
+    assert "`bench run` makes an old record anew" in printed(older)
+    unvalued = record.model_copy(
+        update={"metrics": {"per-class": {**record.metrics["per-class"], "MAE": NAN}}}
+    )
+    assert "MAE has no value on this data. If the metric was changed since, `bench run`" in printed(unvalued)
+    assert "measured here, on other data than the paper's" in printed(older)
+
+
 def test_the_matrix_says_what_became_of_every_method(example):
     who = example.identity
 
