@@ -35,14 +35,14 @@ from .synthcp.comparison.comparison_config import (
     options_chosen_on_test,
     unsupported_head,
 )
-from .synthcp.comparison.comparison_training import train_network
-from .synthcp.comparison.network import (
+from .synthcp.comparison.comparison_network import (
     ComparisonNetwork,
     load_network,
     make_network,
     network_from_weights,
     save_network,
 )
+from .synthcp.comparison.comparison_training import train_network
 from .synthcp.comparison.scoring import compare, to_scores
 
 

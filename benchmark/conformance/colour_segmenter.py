@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..interfaces import Config, Context, DatasetInfo, Needs, Prediction, Sample, Segmenter
 from ..interfaces.errors import BenchError
-from ..segmenters.stochastic_passes import stable_seed, statistics
+from ..segmenters.dropout_passes import stable_seed, statistics
 
 
 class ColourSegmenter(Segmenter):

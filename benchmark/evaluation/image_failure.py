@@ -68,8 +68,8 @@ class ImageFailureEvaluator(Evaluator):
             metrics={"per-class": means},
             per_class=per_class,
             per_image={
-                key: {f"predicted {name}": float(predicted[row, n]) for name, n in numbers.items()}
-                | {f"actual {name}": float(actual[row, n]) for name, n in numbers.items()}
+                key: {predicted_key(name): float(predicted[row, n]) for name, n in numbers.items()}
+                | {actual_key(name): float(actual[row, n]) for name, n in numbers.items()}
                 for row, key in enumerate(keys)
             },
             counts={"images": len(keys), "classes_scored": sum(images[name] > 0 for name in scored)},
@@ -105,3 +105,13 @@ def _class_values(table: QualityTable, predicted: Qualities, actual: Qualities, 
     fields = {field: float(column[number]) for field, column in table._asdict().items()}
     fields |= quality_risk(predicted[:, number], actual[:, number])._asdict()
     return named_values(IMAGE_FAILURE_METRICS, "per-class", fields)
+
+
+def predicted_key(cls: str) -> str:
+    """The name under which a record's `per_image` holds the predicted quality of a class."""
+    return f"predicted {cls}"
+
+
+def actual_key(cls: str) -> str:
+    """The name under which a record's `per_image` holds the actual quality of a class."""
+    return f"actual {cls}"

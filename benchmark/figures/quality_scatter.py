@@ -9,6 +9,7 @@ import numpy as np
 
 from ..evaluation.by_task import make_evaluator
 from ..evaluation.evaluator import Evaluation
+from ..evaluation.image_failure import actual_key, predicted_key
 from ..interfaces import Protocol, Task
 from ..interfaces.errors import BenchError
 from ..run.fitting import FittedJob, Fitting
@@ -84,5 +85,5 @@ def draw_scatter(evaluation: Evaluation, file: Path) -> None:
 def quality_pairs(evaluation: Evaluation, cls: str) -> list[tuple[float, float]]:
     """(actual, predicted) quality of a class in every image in which its actual quality is defined."""
     images = evaluation.per_image.values()
-    pairs = [(values[f"actual {cls}"], values[f"predicted {cls}"]) for values in images]
+    pairs = [(values[actual_key(cls)], values[predicted_key(cls)]) for values in images]
     return [pair for pair in pairs if not np.isnan(pair[0])]

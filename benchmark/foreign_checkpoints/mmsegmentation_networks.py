@@ -11,7 +11,7 @@ from ..interfaces.errors import BenchError, UnknownNameError
 from ..planning.inputs import find_segmenter
 from ..plugins.registry import Registry
 from ..segmenters.mmsegmentation.construction.blueprint import read_blueprint
-from ..segmenters.mmsegmentation.construction.network import build_network
+from ..segmenters.mmsegmentation.construction.network_building import build_network
 from .checkpoint_layout import CheckpointLayout, Part, State
 
 

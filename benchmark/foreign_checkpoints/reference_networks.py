@@ -78,7 +78,7 @@ def _discriminator(classes: int, state: Mapping[str, Tensor]) -> nn.Module:
 
 def _comparison(synthesized: bool, classes: int, state: Mapping[str, Tensor]) -> nn.Module:
     from ...methods.synthcp.comparison.comparison_config import ComparisonConfig
-    from ...methods.synthcp.comparison.network import ComparisonNetwork
+    from ...methods.synthcp.comparison.comparison_network import ComparisonNetwork
 
     return ComparisonNetwork(classes, ComparisonConfig(pretrained=False), synthesized)
 

@@ -37,8 +37,8 @@ from .comparison.comparison_config import (
     options_chosen_on_test,
     unsupported_head,
 )
+from .comparison.comparison_network import ComparisonNetwork, load_network, network_from_weights, save_network
 from .comparison.comparison_training import SynthesizedImages, write_network
-from .comparison.network import ComparisonNetwork, load_network, network_from_weights, save_network
 from .comparison.scoring import compare, to_scores
 from .feature_distance import cosine_distance, enlarged_nearest, gated, product, reduced
 from .gate import squeezed

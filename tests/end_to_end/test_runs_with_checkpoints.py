@@ -4,11 +4,11 @@ import pytest
 import torch
 from click.testing import CliRunner
 from segalarm.benchmark.segmenters.mmsegmentation.construction.blueprint import read_blueprint
-from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
+from segalarm.benchmark.segmenters.mmsegmentation.construction.network_building import build_network
 from segalarm.benchmark.storage.record import read_records
 from segalarm.cli import main
 from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig
-from segalarm.methods.synthcp.comparison.network import ComparisonNetwork
+from segalarm.methods.synthcp.comparison.comparison_network import ComparisonNetwork
 
 
 def bench(*words):

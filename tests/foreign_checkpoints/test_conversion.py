@@ -9,12 +9,12 @@ from segalarm.benchmark.foreign_checkpoints.reference_networks import LAYOUTS
 from segalarm.benchmark.interfaces.errors import BenchError, UnknownNameError
 from segalarm.benchmark.plugins.registry import load_registry
 from segalarm.benchmark.segmenters.mmsegmentation.construction.blueprint import read_blueprint
-from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
+from segalarm.benchmark.segmenters.mmsegmentation.construction.network_building import build_network
 from segalarm.benchmark.segmenters.mmsegmentation.inference import Inference
 from segalarm.benchmark.segmenters.mmsegmentation.paper_networks import DeepLab, FCN8s, PSPNet
 from segalarm.methods.synthcp.cgan.spade import Generator
 from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig
-from segalarm.methods.synthcp.comparison.network import ComparisonNetwork
+from segalarm.methods.synthcp.comparison.comparison_network import ComparisonNetwork
 from segalarm.methods.tcp import ConfidenceBranch
 from segalarm.tests.support.reference import filled, needs_reference, shapes, vectors
 

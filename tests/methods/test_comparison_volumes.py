@@ -12,9 +12,9 @@ from segalarm.methods.building_blocks.label_maps import foreground_box, resized_
 from segalarm.methods.building_blocks.layers_and_resizing import resized
 from segalarm.methods.direct_prediction import DirectPrediction
 from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig, comparison_defaults
+from segalarm.methods.synthcp.comparison.comparison_network import ComparisonNetwork, make_network
 from segalarm.methods.synthcp.comparison.comparison_training import ComparisonBatches
 from segalarm.methods.synthcp.comparison.encoders import WIDTHS, make_encoder
-from segalarm.methods.synthcp.comparison.network import ComparisonNetwork, make_network
 from segalarm.methods.synthcp.comparison.scoring import compare
 from segalarm.tests.support.toy_organs import INFO, SHAPE, Blobs, context, fitted, items, method
 

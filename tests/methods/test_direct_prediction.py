@@ -9,7 +9,7 @@ from segalarm.benchmark.segmenters.imagenet_encoders import IMAGENET_MEAN, IMAGE
 from segalarm.datasets.cityscapes import Cityscapes
 from segalarm.methods.direct_prediction import DirectPrediction
 from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig
-from segalarm.methods.synthcp.comparison.network import ComparisonNetwork
+from segalarm.methods.synthcp.comparison.comparison_network import ComparisonNetwork
 from segalarm.methods.synthcp.comparison.scoring import compare, to_scores
 from segalarm.methods.synthcp.method import SynthCP
 from segalarm.tests.support.reference import fill, needs_reference, vectors

@@ -15,9 +15,10 @@ from segalarm.benchmark.interfaces import (
 )
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.plugins.configure import configure
+from segalarm.benchmark.segmenters.dropout_passes import stable_seed
 from segalarm.benchmark.segmenters.mmsegmentation.adapter import MMSegmenter
 from segalarm.benchmark.segmenters.mmsegmentation.construction.config_files import find_config
-from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
+from segalarm.benchmark.segmenters.mmsegmentation.construction.network_building import build_network
 from segalarm.benchmark.segmenters.mmsegmentation.inference import Inference
 from segalarm.benchmark.segmenters.mmsegmentation.small_networks import (
     DDRNet,
@@ -25,7 +26,6 @@ from segalarm.benchmark.segmenters.mmsegmentation.small_networks import (
     Lite0,
     SegFormer,
 )
-from segalarm.benchmark.segmenters.stochastic_passes import stable_seed
 from segalarm.tests.support.contexts import bare_context
 
 PIDNET = {"config": "pidnet-s_2xb6-120k_1024x1024-cityscapes"}

@@ -9,7 +9,7 @@ from segalarm.benchmark.interfaces import VOID, Features, Needs, Preset, Protoco
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.plugins.configure import configure
 from segalarm.benchmark.segmenters.mmsegmentation.construction.config_files import with_bases
-from segalarm.benchmark.segmenters.mmsegmentation.construction.network import build_network
+from segalarm.benchmark.segmenters.mmsegmentation.construction.network_building import build_network
 from segalarm.benchmark.segmenters.mmsegmentation.multi_scale import scaled
 from segalarm.benchmark.segmenters.mmsegmentation.paper_networks import (
     DeepLab,

@@ -28,10 +28,10 @@ from ...training import Objective, poly, seed_everything, train
 from ...weights.checkpoints import load_fitting, load_strict, read_checkpoint, save_weights
 from ...weights.pretrained import find_weights
 from ...weights.published_names import deep_stem, efficientnet
-from ..stochastic_passes import active_dropouts, dropout_on, stable_seed, statistics
+from ..dropout_passes import active_dropouts, dropout_on, stable_seed, statistics
 from .construction.blueprint import Blueprint, ClassWeights, read_blueprint
 from .construction.config_files import find_config, with_bases
-from .construction.network import Normalise, build_network
+from .construction.network_building import Normalise, build_network
 from .crops import Crops, balanced_weights
 from .hyper_parameters import SMALL, SMALL_MINIATURE, SMOKE, MMSegConfig
 from .inference import Inference, set_window

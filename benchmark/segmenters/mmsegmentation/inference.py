@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...interfaces.errors import BenchError
-from ..stochastic_passes import active_dropouts
-from .construction.network import Normalise
+from ..dropout_passes import active_dropouts
+from .construction.network_building import Normalise
 from .inner_features import recorded, without_padding
 
 Size = tuple[int, int]

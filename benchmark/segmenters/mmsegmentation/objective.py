@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...interfaces import VOID
-from .construction.network import Normalise
+from .construction.network_building import Normalise
 from .hyper_parameters import MMSegConfig
 
 EDGE_WIDTH = 4

@@ -27,7 +27,7 @@ from ...interfaces import (
 from ...interfaces.errors import BenchError
 from ...training import Objective, poly, seed_everything, train
 from ...weights.checkpoints import load_strict, read_checkpoint, save_weights
-from ..stochastic_passes import active_dropouts, dropout_on, stable_seed, statistics
+from ..dropout_passes import active_dropouts, dropout_on, stable_seed, statistics
 from .patch_losses import patch_losses
 from .patches import PADDING, Patches, Sampling, Size
 from .sliding_window import sliding_window

@@ -22,7 +22,7 @@ from ....benchmark.training import Objective, poly, train
 from ...building_blocks.label_maps import foreground_box, resized_by_corners
 from ...building_blocks.layers_and_resizing import CHANNELS_LAST, resized
 from .comparison_config import ComparisonConfig, Head
-from .network import ComparisonNetwork, make_network, save_network
+from .comparison_network import ComparisonNetwork, make_network, save_network
 from .network_inputs import cropped, network_inputs, network_size, normalised
 
 SynthesizedImages = Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8]

@@ -13,7 +13,7 @@ from ....benchmark.interfaces import Item, Scores, Task
 from ...building_blocks.label_maps import foreground_box
 from ...building_blocks.layers_and_resizing import enlarged
 from .comparison_config import ComparisonConfig
-from .network import ComparisonNetwork
+from .comparison_network import ComparisonNetwork
 from .network_inputs import cropped, network_inputs, network_size, normalised
 
 
