@@ -112,7 +112,7 @@ def train(
                 _check_finite(name, step, total, losses, context.precision)
                 fabric.backward(total / accumulate)
                 last_losses.update({key: value.detach() for key, value in losses.items()})
-            if objective.clip is not None:
+            if objective.clip:
                 _clip(fabric, objective.optimizer, objective.clip)
             optimizer.step()
         if log is not None and step % LOG_EVERY == 0:
