@@ -66,8 +66,8 @@ class Option:
     """A hyper-parameter that a published table varies, that is tuned, or that was chosen on test labels.
 
     Attributes:
-        name: the key of `Config`; nested keys are joined by dots ("comparison.learning_rate"). The key needs a
-            default: the method is made before its options are asked for.
+        name: the key of `Config`; nested keys are joined by dots ("comparison.learning_rate"). The key needs
+            a default: the method is made before its options are asked for.
         rows: values that each fill a row of a published table. A run of all methods goes through them.
         candidates: values that `--tune-on` compares on a held-out split. To compare them on the test split
             is to choose on its labels: records of a run that does so say it.
