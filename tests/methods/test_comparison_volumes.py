@@ -9,7 +9,7 @@ from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
 from segalarm.benchmark.plugins.configure import configure
 from segalarm.methods.building_blocks.dimensions import resized
-from segalarm.methods.building_blocks.label_maps import foreground_box, resized_by_corners
+from segalarm.methods.building_blocks.label_maps import foreground_box
 from segalarm.methods.direct_prediction import DirectPrediction
 from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig, comparison_defaults
 from segalarm.methods.synthcp.comparison.comparison_training import ComparisonBatches
@@ -111,8 +111,6 @@ def test_maps_are_resized_in_both_dimensions():
     maps = torch.rand(2, 6, 8, 4)
     torch.testing.assert_close(resized(maps, (3, 4, 2)), F.avg_pool3d(maps[None], 2)[0])
     assert resized(maps, (12, 4, 2)).shape == (2, 12, 4, 2)
-    labels = torch.randint(0, 255, (6, 8, 4), dtype=torch.uint8)
-    torch.testing.assert_close(resized_by_corners(labels, (3, 4, 2)), labels[::2, ::2, ::2])
 
 
 @pytest.mark.parametrize("task", [Task.IMAGE_FAILURE, Task.PIXEL_FAILURE])

@@ -18,11 +18,28 @@ SHARED = Path(os.environ.get("BENCH_SHARED") or Path(__file__).resolve().parents
 FOLDER = Path(os.environ.get("BENCH_REFERENCE") or SHARED / "reference")
 VECTORS = FOLDER / "network_vectors.npz"
 SHAPES = FOLDER / "state_dict_shapes.json"
+PIPELINE = FOLDER / "pipeline_vectors.npz"
 
 needs_reference = pytest.mark.skipif(
     not (VECTORS.is_file() and SHAPES.is_file()),
     reason=f"no reference vectors in {FOLDER}; set BENCH_SHARED to the folder above `reference`",
 )
+
+needs_pipeline_vectors = pytest.mark.skipif(
+    not PIPELINE.is_file(),
+    reason=f"no pipeline vectors in {FOLDER}; set BENCH_SHARED to the folder above `reference`",
+)
+
+
+def pipeline_vectors(stage: str) -> dict[str, torch.Tensor]:
+    """The recorded inputs and outputs of a stage of the published training and evaluation, by name.
+
+    Args:
+        stage: what the names in the file start with, such as "perceptual" for "perceptual_x".
+    """
+    with np.load(PIPELINE) as stored:
+        names = [name for name in stored.files if name.startswith(f"{stage}_")]
+        return {name.removeprefix(f"{stage}_"): torch.from_numpy(stored[name]) for name in names}
 
 
 def vectors(network: str) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...data.resizing import resize_photograph
 from ...interfaces import Features
 from .inference import Inference, Size
 
@@ -75,13 +76,13 @@ def stochastic(
 def scaled(images: Tensor, short: int) -> Tensor:
     """Resize images so that the short side is `short` and the long side at most `LONG_SIDE`.
 
-    Both lengths are rounded up to multiples of 8.
+    Both lengths are rounded up to multiples of 8. The images are resized as the published code does, by
+    Pillow with 8 bits a colour.
     """
     height, width = images.shape[2:]
     factor = min(short / min(height, width), LONG_SIDE / max(height, width))
     size = rounded_up((int(height * factor), int(width * factor)), 8)
-    # With antialias, as PIL resizes, which the published code uses.
-    return F.interpolate(images, size, mode="bilinear", align_corners=False, antialias=True)
+    return resize_photograph(images, size, "bilinear")
 
 
 def rounded_up(shape: Sequence[int], divisor: int) -> Size:
