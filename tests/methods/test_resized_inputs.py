@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from segalarm.benchmark.interfaces import Pair, Pairs, Prediction, Sample, Truth
+from segalarm.benchmark.segmenters.imagenet_encoders import IMAGENET_MEAN, IMAGENET_STD
 from segalarm.methods.synthcp.cgan.label_image_pairs import LabelImagePairs
 from segalarm.methods.synthcp.cgan.spade import Generator
 from segalarm.methods.synthcp.cgan.synthesis_config import SynthesisConfig
@@ -51,6 +52,23 @@ def test_the_cgan_learns_from_labels_at_their_places(reduction):
     expected = reduction["label_nearest"]
     _, labels = LabelImagePairs([sample(reduction)], tuple(expected.shape), 1, False, 0)(0)
     np.testing.assert_array_equal(labels[0], expected)
+
+
+def test_the_cgan_learns_from_images_that_are_reduced_bicubically(reduction):
+    expected = reduction["image_bicubic"].movedim(-1, 0)
+    images, _ = LabelImagePairs([sample(reduction)], tuple(expected.shape[1:]), 1, False, 0)(0)
+    np.testing.assert_allclose(images[0], expected / 127.5 - 1, atol=1e-6)
+
+
+def test_the_comparison_network_sees_images_that_are_reduced_bicubically(reduction):
+    expected = reduction["image_bicubic"].movedim(-1, 0)
+    config = ComparisonConfig(pretrained=False, size=tuple(expected.shape[1:]), batch_size=1)
+    synthesized = [reduction["image"].movedim(-1, 0).numpy()]
+    batch = ComparisonBatches(pairs_of(reduction), synthesized, config, CLASSES, 0)(0)
+    mean, deviation = (torch.tensor(numbers)[:, None, None] for numbers in (IMAGENET_MEAN, IMAGENET_STD))
+    for name in ("image", "synthesized"):
+        found = torch.from_numpy(batch[name][0]) * deviation + mean
+        torch.testing.assert_close(found, expected / 255)
 
 
 def test_the_cgan_synthesizes_from_labels_at_their_places(reduction, tmp_path, monkeypatch):
