@@ -21,6 +21,13 @@ from segalarm.tests.support.toy_organs import INFO, SHAPE, Blobs, context, fitte
 SMALL = ComparisonConfig(encoder="small", pretrained=False, size=16, batch_size=3)
 
 
+@pytest.mark.parametrize(("name", "stem"), [("resnet18", "conv1"), ("lite0", "conv_stem")])
+def test_the_fourth_channel_starts_at_random_in_the_published_encoder(name, stem):
+    weight = getattr(make_encoder(name, False, 2, channels=3), stem).weight
+    assert weight.shape[1] == 4
+    assert bool(weight[:, 3].any()) is (name == "resnet18")
+
+
 @pytest.mark.parametrize("name", ["small", "resnet18"])
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_an_encoder_gives_four_stages_in_each_dimension(name, ndim):
