@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from math import lcm
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,8 @@ from .inference import Inference, Size
 
 LONG_SIDE = 1000
 """Largest length in pixels of a scaled image's long side."""
+MULTIPLE = 8
+"""The sides of a scaled image are multiples of this number of pixels."""
 
 
 def segment(
@@ -46,7 +49,7 @@ def segment(
     if not scales:
         assert logits is not None
         return logits, torch.softmax(logits, dim=1), maps
-    views = [scaled(images, short) for short in scales]
+    views = [scaled(images, short, inference.divisor) for short in scales]
     return *_means(inference.logits(view, size)[0] for view in views), maps
 
 
@@ -63,7 +66,7 @@ def stochastic(
     Returns:
         A function whose results are softmax and logits of one pass, both float32 (L, H, W).
     """
-    views = [scaled(image, short) for short in scales] or [image]
+    views = [scaled(image, short, inference.divisor) for short in scales] or [image]
     passes = [inference.stochastic(view, _size(image)) for view in views]
 
     def draw() -> tuple[Tensor, Tensor]:
@@ -73,15 +76,16 @@ def stochastic(
     return draw
 
 
-def scaled(images: Tensor, short: int) -> Tensor:
+def scaled(images: Tensor, short: int, divisor: int = MULTIPLE) -> Tensor:
     """Resize images so that the short side is `short` and the long side at most `LONG_SIDE`.
 
-    Both lengths are rounded up to multiples of 8. The images are resized as the published code does, by
+    Both lengths are rounded up to multiples of 8, as published, and of the network's divisor, so that nothing
+    is padded and logits can be interpolated once. The images are resized as the published code does, by
     Pillow with 8 bits a colour.
     """
     height, width = images.shape[2:]
     factor = min(short / min(height, width), LONG_SIDE / max(height, width))
-    size = rounded_up((int(height * factor), int(width * factor)), 8)
+    size = rounded_up((int(height * factor), int(width * factor)), lcm(MULTIPLE, divisor))
     return resize_photograph(images, size, "bilinear")
 
 
@@ -97,7 +101,7 @@ def _averaged_features(inference: Inference, images: Tensor, wanted: Features) -
     quarter = (-(-height // 4), -(-width // 4))
     total: Tensor | None = None
     for short in wanted.scales:
-        view = scaled(images, short)
+        view = scaled(images, short, inference.divisor)
         _, outputs = inference.logits(view, _size(view), {wanted.layer})
         resized = F.interpolate(outputs[wanted.layer], quarter, mode="bilinear", align_corners=False)
         total = resized if total is None else total.add_(resized)
