@@ -57,6 +57,7 @@ def _check_segmenter(entry: Entry, folder: Path) -> None:
     for sample, prediction in zip(samples, predictions, strict=True):
         _require_prediction(prediction, sample, needs, dataset.info)
     _require_alike_alone(segmenter, samples, needs, predictions)
+    _require_same_features(segmenter, samples, needs, predictions)
     saved = folder / "saved"
     saved.mkdir()
     segmenter.save(saved)
@@ -115,6 +116,17 @@ def _require_alike_alone(
         require(error < 1e-3, f"predictions depend on how images are batched (by {error:.3g})")
 
 
+def _require_same_features(
+    segmenter: Segmenter, samples: Sequence[Sample], needs: Needs, predictions: Sequence[Prediction]
+) -> None:
+    for maps, prediction in zip(
+        segmenter.features_of(_stacked(samples), needs.features), predictions, strict=True
+    ):
+        for name in needs.features:
+            same = torch.allclose(maps[name], prediction.features[name], rtol=1e-4, atol=1e-5)
+            require(same, "features_of() gives other features than predict()")
+
+
 def _check_checkpoint(entry: Entry, folder: Path) -> None:
     info = _toy_of(entry).info
     hostile, other = folder / "hostile.pth", folder / "other.pth"
@@ -157,5 +169,9 @@ def _segmenter(entry: Entry, info: DatasetInfo) -> Segmenter:
 
 
 def _predict(segmenter: Segmenter, samples: Sequence[Sample], needs: Needs) -> list[Prediction]:
-    images = torch.from_numpy(np.stack([sample.image for sample in samples]))
-    return segmenter.predict(images, [sample.key for sample in samples], needs, 0)
+    return segmenter.predict(_stacked(samples), [sample.key for sample in samples], needs, 0)
+
+
+def _stacked(samples: Sequence[Sample]) -> torch.Tensor:
+    """The images of samples, float32 (B, C, *spatial)."""
+    return torch.from_numpy(np.stack([sample.image for sample in samples]))

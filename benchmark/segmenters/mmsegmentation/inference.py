@@ -70,6 +70,24 @@ class Inference:
         features = {layer: without_padding(outputs.get(layer), layer, images, padded) for layer in layers}
         return self._run(padded, images, size) if self.slide else logits, features
 
+    def features(self, images: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Compute the outputs of layers alone. The network stops before its classifier, if it has only one.
+
+        Args:
+            images: float32 (B, 3, h, w), RGB in [0, 1].
+            layers: "decoder", or paths of the network's modules.
+
+        Returns:
+            For every layer float32 (B, C, *reduced), as `logits` returns them.
+
+        Raises:
+            BenchError: A layer does not exist, or gives no feature map.
+        """
+        padded = self._pad(images)
+        with recorded(self.network, layers, self._classifiers(), stop=True) as outputs:
+            self._run_whole(padded, images, _size(images))
+        return {layer: without_padding(outputs.get(layer), layer, images, padded) for layer in layers}
+
     def stochastic(self, image: Tensor, size: Size) -> Callable[[], Tensor]:
         """Return a function that computes the logits of one more pass with the dropout as it is switched.
 
@@ -175,9 +193,11 @@ def _size_of_head(images: Tensor, padded: Tensor, size: Size) -> Size:
     This is the wanted size, so that logits are interpolated once, as in the published code. If padding is to
     be cut off, it is the size of the padded image.
     """
-    if padded.shape == images.shape:
-        return size
-    return int(padded.shape[2]), int(padded.shape[3])
+    return size if padded.shape == images.shape else _size(padded)
+
+
+def _size(images: Tensor) -> Size:
+    return int(images.shape[2]), int(images.shape[3])
 
 
 def _fit(logits: Tensor, images: Tensor, padded: Tensor, size: Size) -> Tensor:
