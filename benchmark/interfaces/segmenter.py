@@ -7,7 +7,7 @@ In shapes, `C` is the number of channels, `L` the number of classes, and `*spati
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -185,23 +185,3 @@ class Segmenter(ABC):
         Returns:
             One prediction per image, in order.
         """
-
-    def features_of(
-        self, images: torch.Tensor, wanted: Collection[Features]
-    ) -> list[dict[Features, torch.Tensor]]:
-        """Compute feature maps of images of one size, where no prediction is needed.
-
-        By default `predict` computes them. A segmenter whose network can stop after the features overrides
-        this method.
-
-        Args:
-            images: float32 (B, C, *spatial), as samples hold them, on the segmenter's device.
-            wanted: the feature maps to compute.
-
-        Returns:
-            For each image the feature maps that `predict` gives, float32 (C, *reduced) each.
-        """
-        needs = Needs(features=frozenset(wanted))
-        # Keys seed stochastic passes alone, and none are needed.
-        keys = [str(number) for number in range(len(images))]
-        return [prediction.features for prediction in self.predict(images, keys, needs, 0)]

@@ -13,7 +13,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ...benchmark.data.resizing import pillow_resize
 from ...benchmark.interfaces import (
     VOID,
     Config,
@@ -33,6 +32,7 @@ from ...benchmark.interfaces import (
     Task,
 )
 from ...benchmark.interfaces.errors import BenchError
+from .label_maps import resized_by_centres
 from .layers_and_resizing import enlarged
 
 FILE = "features.safetensors"
@@ -160,8 +160,8 @@ def training_features(
         pair = pairs[index]
         assert pair.prediction is not None
         features = pair.prediction.features[name]
-        truth = torch.from_numpy(pair.sample.truth.scored)
-        labels = pillow_resize(truth, features.shape[1:], "nearest").flatten()
+        truth = torch.from_numpy(pair.sample.truth.scored)[None]
+        labels = resized_by_centres(truth, features.shape[1:])[0].flatten()
         generator = np.random.default_rng((context.seed, 9, index))
         rows = torch.from_numpy(drawn_pixels(labels.numpy(), most, balanced, generator))
         if len(rows):

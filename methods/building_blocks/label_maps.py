@@ -1,6 +1,8 @@
-"""Label maps as networks read them: one-hot, and cropped to the foreground."""
+"""Label maps as networks read them: one-hot, cropped to the foreground, resized."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -41,3 +43,36 @@ def foreground_box(labels: Tensor, margin: float | None) -> tuple[slice, ...]:
     beyond = ((high - low) * margin).ceil().long()
     # A slice may end beyond its axis.
     return tuple(map(slice, (low - beyond).clamp_min(0).tolist(), (high + beyond).tolist()))
+
+
+def resized_by_centres(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize label maps: each new pixel takes the label at its centre.
+
+    Args:
+        labels: int64 (B, *spatial).
+        size: lengths of the new axes.
+
+    Returns:
+        int64 (B, *size).
+    """
+    if tuple(labels.shape[1:]) == tuple(size):
+        return labels
+    return F.interpolate(labels[:, None].float(), tuple(size), mode="nearest-exact")[:, 0].long()
+
+
+def resized_by_corners(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """Resize a label map: each new pixel takes the label at its corner nearest to the origin.
+
+    This is the "nearest" of OpenCV and of torch, by which the published cGAN and comparison network resize.
+
+    Args:
+        labels: (*spatial), of any integer type.
+        size: lengths of the new axes.
+
+    Returns:
+        (*size), of the type of `labels`.
+    """
+    if tuple(labels.shape) == tuple(size):
+        return labels
+    small = F.interpolate(labels[None, None].float(), tuple(size), mode="nearest")
+    return small[0, 0].to(labels.dtype)

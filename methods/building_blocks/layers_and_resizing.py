@@ -12,8 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...benchmark.data.resizing import pillow_resize
-
 Size = tuple[int, ...]
 """Lengths of the spatial axes, (H, W) or (D, H, W)."""
 
@@ -39,8 +37,11 @@ def enlarged(maps: Tensor, size: Sequence[int]) -> Tensor:
 def resized(maps: Tensor, size: Sequence[int]) -> Tensor:
     """Resize maps (C, *spatial) to (C, *size).
 
-    The mean over the area of each new pixel is taken if no axis grows, linear interpolation otherwise, both
-    on Pillow's grid.
+    The mean over the area of each new pixel is taken if no axis grows, linear interpolation otherwise.
     """
-    reduces = all(old >= new for old, new in zip(maps.shape[1:], size, strict=True))
-    return pillow_resize(maps, size, "box" if reduces else "bilinear")
+    old_size, new_size = tuple(maps.shape[1:]), tuple(size)
+    if old_size == new_size:
+        return maps
+    if all(old >= new for old, new in zip(old_size, new_size, strict=True)):
+        return F.interpolate(maps[None], new_size, mode="area")[0]
+    return enlarged(maps[None], new_size)[0]

@@ -9,8 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...benchmark.data.resizing import pillow_resize
-
 CHUNK = 256
 """Channels that are compared at a time: the features of a large image would not fit in memory twice."""
 TINY = 1e-12
@@ -79,9 +77,11 @@ def reduced(image: Tensor, size: tuple[int, int]) -> Tensor:
     Returns:
         float32 (3, H, W).
     """
-    return enlarged_nearest(pillow_resize(image, size, "box"), (image.shape[1], image.shape[2]))
+    return enlarged_nearest(
+        F.interpolate(image[None], size, mode="area")[0], (image.shape[1], image.shape[2])
+    )
 
 
 def enlarged_nearest(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Enlarge x̂, float32 (3, h, w) to (3, *size), by Pillow's nearest neighbour, as published."""
-    return pillow_resize(image, size, "nearest")
+    """Enlarge x̂, float32 (3, h, w) to (3, *size), by nearest neighbour as in the published code."""
+    return F.interpolate(image[None], size, mode="nearest")[0]

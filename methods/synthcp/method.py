@@ -187,8 +187,9 @@ class SynthCP(Method):
 
         def features_of(image: Tensor) -> Tensor:
             assert context.segmenter is not None
-            (maps,) = context.segmenter.features_of(image[None], [self.config.features])
-            return maps[self.config.features]
+            needs = Needs(features=frozenset({self.config.features}))
+            (prediction,) = context.segmenter.predict(image[None], [item.view.key], needs, context.seed)
+            return prediction.features[self.config.features]
 
         def feature_distance() -> Tensor:
             small = synthesized_of(item, key, synthesizer).float() / 255

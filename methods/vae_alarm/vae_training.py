@@ -10,13 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...benchmark.data.resizing import pillow_resize
 from ...benchmark.data.selection import shuffled
 from ...benchmark.interfaces import Context, Labels, Sample
 from ...benchmark.interfaces.errors import BenchError
 from ...benchmark.training import Objective, poly, seed_everything, train
 from ...benchmark.weights.checkpoints import save_weights
-from ..building_blocks.label_maps import foreground_box
+from ..building_blocks.label_maps import foreground_box, resized_by_centres
 from ..building_blocks.layers_and_resizing import Size
 from ..building_blocks.training_draws import is_mirrored, number_of_steps
 from .vae import VAE, elbo
@@ -100,4 +99,4 @@ def seen_map(labels: Tensor, size: Size, focus: float | None) -> Tensor:
     Returns:
         int64 (1, *size).
     """
-    return pillow_resize(labels[foreground_box(labels, focus)][None], size, "nearest")
+    return resized_by_centres(labels[foreground_box(labels, focus)][None], size)

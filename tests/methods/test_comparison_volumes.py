@@ -8,7 +8,7 @@ from segalarm.benchmark.interfaces import Item, Prediction, Preset, Protocol, Ta
 from segalarm.benchmark.interfaces.errors import BenchError
 from segalarm.benchmark.metrics import dice
 from segalarm.benchmark.plugins.configure import configure
-from segalarm.methods.building_blocks.label_maps import foreground_box
+from segalarm.methods.building_blocks.label_maps import foreground_box, resized_by_corners
 from segalarm.methods.building_blocks.layers_and_resizing import resized
 from segalarm.methods.direct_prediction import DirectPrediction
 from segalarm.methods.synthcp.comparison.comparison_config import ComparisonConfig, comparison_defaults
@@ -19,13 +19,6 @@ from segalarm.methods.synthcp.comparison.scoring import compare
 from segalarm.tests.support.toy_organs import INFO, SHAPE, Blobs, context, fitted, items, method
 
 SMALL = ComparisonConfig(encoder="small", pretrained=False, size=16, batch_size=3)
-
-
-@pytest.mark.parametrize(("name", "stem"), [("resnet18", "conv1"), ("lite0", "conv_stem")])
-def test_the_fourth_channel_starts_at_random_in_the_published_encoder(name, stem):
-    weight = getattr(make_encoder(name, False, 2, channels=3), stem).weight
-    assert weight.shape[1] == 4
-    assert bool(weight[:, 3].any()) is (name == "resnet18")
 
 
 @pytest.mark.parametrize("name", ["small", "resnet18"])
@@ -118,6 +111,8 @@ def test_maps_are_resized_in_both_dimensions():
     maps = torch.rand(2, 6, 8, 4)
     torch.testing.assert_close(resized(maps, (3, 4, 2)), F.avg_pool3d(maps[None], 2)[0])
     assert resized(maps, (12, 4, 2)).shape == (2, 12, 4, 2)
+    labels = torch.randint(0, 255, (6, 8, 4), dtype=torch.uint8)
+    torch.testing.assert_close(resized_by_corners(labels, (3, 4, 2)), labels[::2, ::2, ::2])
 
 
 @pytest.mark.parametrize("task", [Task.IMAGE_FAILURE, Task.PIXEL_FAILURE])

@@ -57,9 +57,6 @@ class Pixels:
             for image in images
         ]
 
-    def features_of(self, images, wanted):
-        return [dict.fromkeys(wanted, image) for image in images]
-
 
 FROM_SCRATCH = ComparisonConfig(pretrained=False)
 

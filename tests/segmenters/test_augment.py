@@ -50,15 +50,6 @@ def test_a_half_size_image_fills_a_quarter_of_the_crop():
     assert (values != VOID).sum() == 10 * 15
 
 
-def test_a_reduced_label_stays_at_its_place():
-    """The labels of every third row and column, in the middle of what becomes a pixel."""
-    _, label = picture(24, 36)
-    image = np.stack([label / 10] * 3).astype(np.float32)
-    how = Augment(scale=(1 / 3, 1 / 3), flip=0, jitter=0)
-    _, values = augment(image, label, (8, 12), how, np.random.default_rng(0))
-    np.testing.assert_array_equal(values, label[1::3, 1::3])
-
-
 def test_colours_stay_in_range_and_change():
     image, label = picture()
     pixels, _ = augment(image, label, (20, 30), Augment(scale=(1, 1), flip=0), np.random.default_rng(0))

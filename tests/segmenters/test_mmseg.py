@@ -20,7 +20,6 @@ from segalarm.benchmark.segmenters.mmsegmentation.adapter import MMSegmenter
 from segalarm.benchmark.segmenters.mmsegmentation.construction.config_files import find_config
 from segalarm.benchmark.segmenters.mmsegmentation.construction.network_building import build_network
 from segalarm.benchmark.segmenters.mmsegmentation.inference import Inference
-from segalarm.benchmark.segmenters.mmsegmentation.multi_scale import scaled
 from segalarm.benchmark.segmenters.mmsegmentation.small_networks import (
     DDRNet,
     DeepLabV3Plus,
@@ -183,25 +182,6 @@ def test_scales_average_probabilities_and_logits(ddrnet, images, tmp_path):
     for name in ("probabilities", "logits"):
         mean = sum(getattr(part, name) for part in parts) / 2
         torch.testing.assert_close(getattr(prediction, name), mean)
-
-
-@pytest.mark.parametrize("short", [32, 72, 96, 150])
-def test_logits_of_a_scale_are_interpolated_once(ddrnet, images, tmp_path, short):
-    """From the head's resolution to the full size, and not by way of the scaled image's size."""
-    ddrnet.save(tmp_path)
-    segmenter = make(scales=(short,))
-    segmenter.load(tmp_path, "cpu")
-    inference = segmenter._inference
-    view = scaled(images, short, inference.divisor)
-    with torch.no_grad():
-        head = inference.network.decode_head.forward(
-            inference.network.extract_feat(inference.normalise(view))
-        )
-    needs = Needs(logits=True, monte_carlo=frozenset({1}))
-    expected = F.interpolate(head, (64, 96), mode="bilinear", align_corners=False)
-    for found, of_image in zip(segmenter.predict(images, ["a", "b"], needs, 0), expected, strict=True):
-        torch.testing.assert_close(found.logits, of_image)
-        assert found.monte_carlo[1].logits.shape == (3, 64, 96)
 
 
 def test_a_window_that_slides_covers_the_image(ddrnet, images, tmp_path):

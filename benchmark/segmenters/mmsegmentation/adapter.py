@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,14 +29,14 @@ from ...weights.checkpoints import load_fitting, load_strict, read_checkpoint, s
 from ...weights.pretrained import find_weights
 from ...weights.published_names import deep_stem, efficientnet
 from ..dropout_passes import active_dropouts, dropout_on, stable_seed, statistics
-from .construction.blueprint import Blueprint, ClassWeights
+from .construction.blueprint import Blueprint, ClassWeights, read_blueprint
 from .construction.config_files import find_config, with_bases
 from .construction.network_building import Normalise, build_network
 from .crops import Crops, balanced_weights
 from .hyper_parameters import SMALL, SMALL_MINIATURE, SMOKE, MMSegConfig
 from .inference import Inference, set_window
 from .inner_features import DECODER
-from .multi_scale import features_alone, rounded_up, segment, stochastic
+from .multi_scale import rounded_up, segment, stochastic
 from .objective import make_optimizer, network_losses
 
 WEIGHTS = "segmenter.safetensors"
@@ -189,12 +189,6 @@ class MMSegmenter(Segmenter):
             predictions.append(prediction)
         return predictions
 
-    @torch.no_grad()
-    def features_of(self, images: Tensor, wanted: Collection[Features]) -> list[dict[Features, Tensor]]:
-        """Compute feature maps of images, float32 (B, 3, H, W); the passes stop before the classifier."""
-        maps = features_alone(self._ready, images, wanted)
-        return [{name: batch[index] for name, batch in maps.items()} for index in range(len(images))]
-
     def _monte_carlo(
         self, image: Tensor, key: str, seed: int, passes: frozenset[int]
     ) -> dict[int, MonteCarlo]:
@@ -208,7 +202,14 @@ class MMSegmenter(Segmenter):
             return statistics(draw, passes)
 
     def _blueprint(self, class_weights: ClassWeights = None) -> Blueprint:
-        return self.settings.blueprint(len(self.dataset.classes), class_weights)
+        settings = self.settings
+        return read_blueprint(
+            settings.config,
+            len(self.dataset.classes),
+            settings.dropout,
+            class_weights,
+            plain_loss=settings.loss == "cross-entropy",
+        )
 
     def _class_weights(self, samples: Sequence[Sample]) -> ClassWeights:
         if self.settings.class_weights == "balanced":

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from numpy.random import Generator
 
-from ...data.resizing import nearest_places
 from ...interfaces import VOID, Config, Float32, Labels
 
 GREY = 0.45
@@ -64,10 +63,9 @@ def augment(
     shrinks = height < window.height
     pixels = np.ascontiguousarray(image[:, rows, columns].transpose(1, 2, 0))
     pixels = _resize(pixels, (width, height), cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    # cv2's nearest neighbour would shift the labels against the pixels.
-    values = label[rows, columns]
-    values = values[nearest_places(values.shape[0], height).numpy()]
-    values = values[:, nearest_places(values.shape[1], width).numpy()]
+    # cv2 resizes no 64-bit integers; labels are below 256.
+    values = label[rows, columns].astype(np.uint8)
+    values = _resize(values, (width, height), cv2.INTER_NEAREST)
     if generator.random() < how.flip:
         pixels, values = pixels[:, ::-1], values[:, ::-1]
     pixels = _jitter(pixels, how.jitter, generator)

@@ -10,7 +10,6 @@ from pydantic import Field
 from ...interfaces import Config
 from ...weights.pretrained import find_weights
 from .augment import Augment
-from .construction.blueprint import Blueprint, ClassWeights, read_blueprint
 
 
 class MMSegConfig(Config):
@@ -74,11 +73,6 @@ class MMSegConfig(Config):
         """The config, where it is the user's own file, and the file of the pretrained weights."""
         own = [Path(self.config)] if self.config.endswith(".py") else []
         return [*own, find_weights(self.pretrained)] if self.pretrained else own
-
-    def blueprint(self, classes: int, class_weights: ClassWeights) -> Blueprint:
-        """Read the blueprint of a network with so many classes, and their weights in the loss."""
-        plain_loss = self.loss == "cross-entropy"
-        return read_blueprint(self.config, classes, self.dropout, class_weights, plain_loss=plain_loss)
 
 
 _FROM_SCRATCH: dict[str, Any] = {

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -63,30 +62,12 @@ class Inference:
         """
         padded = self._pad(images)
         if not layers:
-            return self._run(padded, images, size), {}
+            return self._fit(self._run(padded), images, size), {}
         with recorded(self.network, layers, self._classifiers()) as outputs:
             # Features exist for the whole image alone: those of a sliding window would not fit together.
-            logits = self._run_whole(padded, images, size)
+            logits = self._run_whole(padded)
         features = {layer: without_padding(outputs.get(layer), layer, images, padded) for layer in layers}
-        return self._run(padded, images, size) if self.slide else logits, features
-
-    def features(self, images: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
-        """Compute the outputs of layers alone. The network stops before its classifier, if it has only one.
-
-        Args:
-            images: float32 (B, 3, h, w), RGB in [0, 1].
-            layers: "decoder", or paths of the network's modules.
-
-        Returns:
-            For every layer float32 (B, C, *reduced), as `logits` returns them.
-
-        Raises:
-            BenchError: A layer does not exist, or gives no feature map.
-        """
-        padded = self._pad(images)
-        with recorded(self.network, layers, self._classifiers(), stop=True) as outputs:
-            self._run_whole(padded, images, _size(images))
-        return {layer: without_padding(outputs.get(layer), layer, images, padded) for layer in layers}
+        return self._fit(self._run(padded) if self.slide else logits, images, size), features
 
     def stochastic(self, image: Tensor, size: Size) -> Callable[[], Tensor]:
         """Return a function that computes the logits of one more pass with the dropout as it is switched.
@@ -105,13 +86,13 @@ class Inference:
             or isinstance(head, nn.ModuleList)
             or not all(name.startswith("decode_head.") for name in names)
         ):
-            return lambda: self._run(padded, image, size)
+            return lambda: self._fit(self._run(padded), image, size)
         features = self.network.extract_feat(padded)
         dropout_input = self._dropout_input(head, features) if names == ["decode_head.dropout"] else None
         if dropout_input is not None:
-            return lambda: self._enlarge(head.cls_seg(dropout_input), padded, image, size)
+            return lambda: self._fit(self._resize(head.cls_seg(dropout_input), padded), image, size)
         # Cloned because a head may change its input in place.
-        return lambda: self._enlarge(head.forward(_clone(features)), padded, image, size)
+        return lambda: self._fit(self._resize(head.forward(_clone(features)), padded), image, size)
 
     def _dropout_input(self, head: Any, features: Any) -> Tensor | None:
         """The input of the head's dropout, if nothing but the classifier follows the dropout; else None."""
@@ -133,25 +114,21 @@ class Inference:
         plain = type(head).cls_seg is BaseDecodeHead.cls_seg
         return classifier["input"] if plain and output is classifier.get("output") else None
 
-    def _run(self, padded: Tensor, images: Tensor, size: Size) -> Tensor:
+    def _run(self, padded: Tensor) -> Tensor:
         if not self.slide:
-            return self._run_whole(padded, images, size)
-        whole = tuple(padded.shape[2:])
-        return _fit(self.network.slide_inference(padded, _metas(padded, whole)), images, padded, size)
+            return self._run_whole(padded)
+        logits: Tensor = self.network.slide_inference(padded, _metas(padded))
+        return logits
 
-    def _run_whole(self, padded: Tensor, images: Tensor, size: Size) -> Tensor:
-        metas = _metas(padded, _size_of_head(images, padded, size))
-        return _fit(self.network.encode_decode(padded, metas), images, padded, size)
+    def _run_whole(self, padded: Tensor) -> Tensor:
+        logits: Tensor = self.network.encode_decode(padded, _metas(padded))
+        return logits
 
-    def _enlarge(self, logits: Tensor, padded: Tensor, images: Tensor, size: Size) -> Tensor:
-        """Bring a head's logits to the wanted size, as `_run_whole` does."""
-        logits = F.interpolate(
-            logits,
-            _size_of_head(images, padded, size),
-            mode="bilinear",
-            align_corners=self.network.align_corners,
+    def _resize(self, logits: Tensor, padded: Tensor) -> Tensor:
+        """Enlarge a head's logits to the padded image's size, as `encode_decode` does."""
+        return F.interpolate(
+            logits, tuple(padded.shape[2:]), mode="bilinear", align_corners=self.network.align_corners
         )
-        return _fit(logits, images, padded, size)
 
     def _pad(self, images: Tensor) -> Tensor:
         """Normalise images and pad them to multiples of the divisor."""
@@ -159,6 +136,14 @@ class Inference:
         below, right = -height % self.divisor, -width % self.divisor
         normalised = self.normalise(images)
         return F.pad(normalised, (0, right, 0, below)) if below or right else normalised
+
+    def _fit(self, logits: Tensor, images: Tensor, size: Size) -> Tensor:
+        """Cut off the padding, and bring the logits of a resized image to the wanted size."""
+        height, width = images.shape[2:]
+        logits = logits[:, :, :height, :width].float()
+        if (height, width) == size:
+            return logits
+        return F.interpolate(logits, size, mode="bilinear", align_corners=False)
 
     def _classifiers(self) -> list[nn.Module]:
         """The modules whose input is the layer "decoder"."""
@@ -187,37 +172,9 @@ def set_window(network: Any, crop: Size | None) -> None:
     network.test_cfg = ConfigDict(mode="slide", crop_size=tuple(window), stride=tuple(stride))
 
 
-def _size_of_head(images: Tensor, padded: Tensor, size: Size) -> Size:
-    """The size to which the network enlarges its logits.
-
-    This is the wanted size, so that logits are interpolated once, as in the published code. If padding is to
-    be cut off, it is the size of the padded image.
-    """
-    return size if padded.shape == images.shape else _size(padded)
-
-
-def _size(images: Tensor) -> Size:
-    return int(images.shape[2]), int(images.shape[3])
-
-
-def _fit(logits: Tensor, images: Tensor, padded: Tensor, size: Size) -> Tensor:
-    """Cut off the padding, and bring logits that still have another size to the wanted one."""
-    if padded.shape != images.shape:
-        logits = logits[:, :, : images.shape[2], : images.shape[3]]
-    logits = logits.float()
-    if tuple(logits.shape[2:]) == size:
-        return logits
-    return F.interpolate(logits, size, mode="bilinear", align_corners=False)
-
-
-def _metas(images: Tensor, size: Sequence[int]) -> list[dict[str, Any]]:
-    """The facts about every image that mmsegmentation's inference reads.
-
-    Args:
-        images: The padded images.
-        size: Height and width to which the network enlarges its logits.
-    """
-    shape = torch.Size(size)
+def _metas(images: Tensor) -> list[dict[str, Any]]:
+    """The facts about every image that mmsegmentation's inference reads."""
+    shape = images.shape[2:]
     return [
         {"ori_shape": shape, "img_shape": shape, "pad_shape": shape, "padding_size": [0, 0, 0, 0]}
         for _ in range(len(images))

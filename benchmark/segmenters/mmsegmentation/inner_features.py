@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -14,13 +14,9 @@ DECODER = "decoder"
 """Name of the layer from which a segmenter classifies: the input of its classifier."""
 
 
-class _AllRecordedError(Exception):
-    """Ends the pass of a network whose wanted layers are all recorded."""
-
-
 @contextmanager
 def recorded(
-    network: nn.Module, layers: Collection[str], classifiers: Sequence[nn.Module], stop: bool = False
+    network: nn.Module, layers: Collection[str], classifiers: Sequence[nn.Module]
 ) -> Iterator[dict[str, Tensor]]:
     """Record the outputs of layers during the body of the `with` statement.
 
@@ -29,8 +25,6 @@ def recorded(
         layers: Paths of the network's modules, or "decoder".
         classifiers: The modules whose input is the layer "decoder". Several may run; the last one makes the
             prediction, so that its input counts.
-        stop: Whether to end the body before the classifier computes, if there is only one classifier and the
-            layers before it are all that is wanted.
 
     Yields:
         Layer -> output, filled while the network runs. An output that is no tensor is left out.
@@ -51,11 +45,8 @@ def recorded(
             raise BenchError(
                 f"the segmenter has no layer '{layer}': name 'decoder', or a module below {parts}"
             )
-    if stop and len(classifiers) == 1:
-        handles.append(classifiers[0].register_forward_pre_hook(_stop_if_complete(outputs, layers)))
     try:
-        with suppress(_AllRecordedError):
-            yield outputs
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()
@@ -90,16 +81,6 @@ def without_padding(features: Tensor | None, layer: str, images: Tensor, padded:
 def _keep_input(outputs: dict[str, Tensor]) -> Callable[[nn.Module, tuple[Any, ...]], None]:
     def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         outputs[DECODER] = inputs[0]
-
-    return hook
-
-
-def _stop_if_complete(
-    outputs: Mapping[str, Tensor], layers: Collection[str]
-) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-    def hook(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        if outputs.keys() >= set(layers):
-            raise _AllRecordedError
 
     return hook
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from ....benchmark.data.resizing import pillow_resize, resize_photograph
 from ....benchmark.data.selection import shuffled
 from ....benchmark.interfaces import Context, Float32, Labels, Sample
 from ....benchmark.segmenters.volumetric.patches import Patches, Sampling
-from ...building_blocks.layers_and_resizing import Size
+from ...building_blocks.label_maps import resized_by_corners
+from ...building_blocks.layers_and_resizing import Size, resized
 from ...building_blocks.training_draws import is_mirrored
 from .synthesis_config import SynthesisConfig
 from .volume_patches import IntensityRange, ScaledPatches
@@ -37,8 +37,6 @@ def cgan_batches(config: SynthesisConfig, size: Size, context: Context) -> Calla
 class LabelImagePairs:
     """Training batches: `pairs(n)` gives the n-th, images (B, 3, *size) in [-1, 1] and labels (B, *size).
 
-    Images are resized bicubically and labels by the nearest neighbour, both by Pillow's grid, as published.
-
     Attributes:
         samples: the training samples.
         size: size of the synthesized image.
@@ -59,8 +57,8 @@ class LabelImagePairs:
 
     def _pair(self, position: int) -> tuple[Float32, Labels]:
         sample = self.samples[shuffled(position, len(self.samples), self.seed, 2)]
-        image = resize_photograph(torch.from_numpy(sample.image), self.size, "bicubic").numpy()
-        label = pillow_resize(torch.from_numpy(sample.truth.label), self.size, "nearest").numpy()
+        image = resized(torch.from_numpy(sample.image), self.size).numpy()
+        label = resized_by_corners(torch.from_numpy(sample.truth.label), self.size).numpy()
         if self.flip and is_mirrored(position, self.seed, 3):
             image, label = image[..., ::-1], label[..., ::-1]
         return np.ascontiguousarray(image * 2 - 1), np.ascontiguousarray(label)

@@ -9,10 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from ....benchmark.data.resizing import pillow_resize
 from ....benchmark.interfaces import VOID, Context
 from ....benchmark.interfaces.errors import BenchError
-from ...building_blocks.label_maps import one_hot
+from ...building_blocks.label_maps import one_hot, resized_by_corners
 from ...building_blocks.layers_and_resizing import CHANNELS_LAST
 from .cgan_training import WEIGHTS, make_generator, train_cgan
 from .synthesis_config import SynthesisConfig
@@ -63,7 +62,7 @@ class Synthesizer:
         if len(self.size) == 3:
             images = torch.stack([synthesize_by_window(self._whole, one, self.size) for one in labels])
         else:
-            images = self._whole(pillow_resize(labels, self.size, "nearest"))
+            images = self._whole(torch.stack([resized_by_corners(one, self.size) for one in labels]))
         pixels: Tensor = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
         return pixels
 

@@ -14,13 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ....benchmark.data.resizing import pillow_resize
 from ....benchmark.data.selection import shuffled
 from ....benchmark.interfaces import VOID, Context, Pairs
 from ....benchmark.interfaces.errors import BenchError
 from ....benchmark.metrics import per_class_quality
 from ....benchmark.training import Objective, poly, train
-from ...building_blocks.label_maps import foreground_box
+from ...building_blocks.label_maps import foreground_box, resized_by_corners
 from ...building_blocks.layers_and_resizing import CHANNELS_LAST, resized
 from .comparison_config import ComparisonConfig, Head
 from .comparison_network import ComparisonNetwork, make_network, save_network
@@ -86,7 +85,7 @@ class ComparisonBatches:
         quality = per_class_quality(labels, label, self.classes, VOID, absent=self.config.absent)
         wrong = np.where(label == VOID, VOID, labels != label).astype(np.uint8)
         arrays["iou"] = quality.astype(np.float32)
-        arrays["wrong"] = pillow_resize(torch.from_numpy(wrong)[box], size, "nearest").numpy()
+        arrays["wrong"] = resized_by_corners(torch.from_numpy(wrong)[box], size).numpy()
         arrays["confidence"] = resized(prediction.confidence[box][None], size)[0].numpy()
         return arrays
 

@@ -27,8 +27,7 @@ WIDTHS: dict[str, tuple[int, ...]] = {
 def make_encoder(name: Encoder, pretrained: bool, ndim: int, channels: int) -> nn.Module:
     """Make an encoder of an image and one more channel.
 
-    In two dimensions, the weights of the further channel start at random in ResNet-18, as published, and at
-    zero in EfficientNet-Lite0, whose trainings are too short to overcome the noise.
+    With ImageNet weights, the weights of the further channel start at zero.
 
     Args:
         name: the encoder.
@@ -54,7 +53,7 @@ def make_encoder(name: Encoder, pretrained: bool, ndim: int, channels: int) -> n
     if name == RESNET18:
         return ResNet18(pretrained)
     network: Any = lite0_encoder(LITE0 if pretrained else None)
-    network.conv_stem = with_fourth_channel(network.conv_stem, zero=True)
+    network.conv_stem = with_fourth_channel(network.conv_stem)
     encoder: nn.Module = network
     return encoder
 
@@ -74,7 +73,7 @@ class ResNet18(nn.Module):
         if pretrained:
             file = find_weights(RESNET18)
             load_strict(network, read_checkpoint(file), file)
-        self.conv1 = with_fourth_channel(network.conv1, zero=False)
+        self.conv1 = with_fourth_channel(network.conv1)
         self.bn1 = network.bn1
         self.layer1, self.layer2 = network.layer1, network.layer2
         self.layer3, self.layer4 = network.layer3, network.layer4
@@ -128,19 +127,10 @@ class ResidualBlock(nn.Module):
         return F.relu(self.path(x) + self.shortcut(x))
 
 
-def with_fourth_channel(conv: Any, zero: bool) -> Any:
-    """Add an input channel to a 2-D convolution of three, whose weights start at zero or at random.
-
-    Random weights are the initial weights of torch's convolution of four channels.
-    """
+def with_fourth_channel(conv: Any) -> Any:
+    """Add an input channel with weights of zero to a 2-D convolution."""
     weight = conv.weight.data
-    if zero:
-        added = torch.zeros_like(weight[:, :1])
-    else:
-        added = torch.empty_like(weight[:, :1])
-        bound = (4 * weight[0, 0].numel()) ** -0.5
-        nn.init.uniform_(added, -bound, bound)
-    conv.weight = nn.Parameter(torch.cat([weight, added], dim=1))
+    conv.weight = nn.Parameter(torch.cat([weight, torch.zeros_like(weight[:, :1])], dim=1))
     conv.in_channels += 1
     return conv
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ....benchmark.data.resizing import resize_photograph
 from ....benchmark.interfaces.errors import BenchError
 from ....benchmark.segmenters.imagenet_encoders import IMAGENET_MEAN, IMAGENET_STD
 from ...building_blocks.layers_and_resizing import Size, resized
@@ -42,8 +41,8 @@ def cropped(synthesized: Tensor, shape: Size, box: tuple[slice, ...]) -> Tensor:
 def normalised(image: Tensor, size: Size) -> Tensor:
     """Resize an image and normalise its intensities.
 
-    Photographs are resized bicubically with 8 bits a colour, as published, and normalised by ImageNet's mean
-    and deviation. Volumes are normalised to mean 0 and deviation 1 per channel.
+    Photographs are normalised by ImageNet's mean and deviation, volumes to mean 0 and deviation 1 per
+    channel.
 
     Args:
         image: float32, a photograph (3, h, w) in [0, 1] or a volume (C, d, h, w) of any unit.
@@ -59,7 +58,7 @@ def normalised(image: Tensor, size: Size) -> Tensor:
     mean, std = (
         torch.tensor(numbers, device=image.device).view(-1, 1, 1) for numbers in (IMAGENET_MEAN, IMAGENET_STD)
     )
-    return (resize_photograph(image, size, "bicubic") - mean) / std
+    return (resized(image, size) - mean) / std
 
 
 def network_size(config: ComparisonConfig, shape: Sequence[int]) -> Size:
