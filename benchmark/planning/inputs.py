@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class PreparedData:
     validation: Sequence[Sample]
     test: Sequence[Sample]
 
-    @property
+    @cached_property
     def facts(self) -> dict[str, Any]:
         """All that an artifact made of the training split depends on."""
         info = self.dataset.info

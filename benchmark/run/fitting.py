@@ -47,6 +47,11 @@ class FittedJob:
     weights: Mapping[str, str] = field(default_factory=dict)
     fit_seconds: float | None = None
 
+    @property
+    def timings(self) -> dict[str, float]:
+        """Stage -> seconds, for the record."""
+        return {} if self.fit_seconds is None else {"fit": self.fit_seconds}
+
 
 class Fitting:
     """The segmenters of one group, and the methods that are fitted on their predictions.

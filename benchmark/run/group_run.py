@@ -201,14 +201,13 @@ class GroupRun:
 
     def _finished_record(self, judged: _Judged, evaluation: Evaluation) -> Record:
         fitted = judged.fitted
-        timings = {} if fitted.fit_seconds is None else {"fit": fitted.fit_seconds}
         return job_record(
             self.fitting,
             fitted.job,
             "ok",
             tuning=self._tunings.get(fitted.job.identity.key),
             weights=fitted.weights,
-            timings=timings | {"score": judged.cost.seconds, "metrics": judged.metric_seconds},
+            timings=fitted.timings | {"score": judged.cost.seconds, "metrics": judged.metric_seconds},
             runs_in_pass=judged.runs_in_pass,
             segmenter_quality=self._segmenter_quality(),
             peak_device_bytes=judged.cost.device_bytes,
@@ -225,9 +224,8 @@ class GroupRun:
 
     def _fail_in_pass(self, fitted: FittedJob, error: Exception, cost: Cost) -> None:
         """Fail a job that was fitted."""
-        fit = {} if fitted.fit_seconds is None else {"fit": fitted.fit_seconds}
-        facts = {"weights": fitted.weights, "timings": fit, "peak_device_bytes": cost.device_bytes}
-        self._fail(fitted.job, error, **facts)
+        facts = {"weights": fitted.weights, "peak_device_bytes": cost.device_bytes}
+        self._fail(fitted.job, error, timings=fitted.timings, **facts)
 
     def _fail(self, job: Job, error: Exception, **facts: Any) -> None:
         """Give a job the state "failed", once, and write a record that says why.
